@@ -1,0 +1,68 @@
+"""The command line: a file a command, loaded when it is called, so that `--help` is quick.
+
+Errors become words and an exit code here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from importlib import import_module
+
+import click
+
+from etl import __version__
+from etl.errors import ClickreplayError, Exit
+
+_COMMANDS = {
+    "check": ("etl.cli.check", "Say every mistake of a job file, without reading data."),
+    "plan": ("etl.cli.plan", "Read the inputs and write the outbox: everything but the posting."),
+    "run": ("etl.cli.run", "Go on with what was cut, then plan and post what is new."),
+    "status": ("etl.cli.status", "Show the runs of a job, also while one is at work."),
+    "sandbox": ("etl.sandbox.command", "A stand-in of the API on this machine."),
+}
+
+
+class _Commands(click.Group):
+    """The commands by name; the module of one is imported when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in _COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(_COMMANDS[name][0]), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, words) for name, (_, words) in _COMMANDS.items()])
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="clickreplay")
+def cli() -> None:
+    """Replay clickstream history into the eSputnik (Yespo) event API: nothing lost, nothing twice, everything accounted for."""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit with its code: errors of an analyst as words, ours with their stack (exit 1)."""
+    try:
+        code = cli.main(args=arguments, prog_name="clickreplay", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        sys.exit(int(Exit.USAGE))
+    except click.ClickException as error:
+        error.show()
+        sys.exit(int(Exit.USAGE))
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(int(Exit.AGAIN))
+    except ClickreplayError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(int(error.exit))
+    except Exception:
+        traceback.print_exc()
+        click.echo("error: this is a bug of clickreplay, not yours; nothing was sent twice, run the same command again to go on", err=True)
+        sys.exit(int(Exit.BUG))
+    sys.exit(code if isinstance(code, int) else 0)

@@ -1,0 +1,60 @@
+"""What `plan` and `run` have in common: the job read, signals turned into a drain, progress shown, the summary printed."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from etl.cli.options import day_of, only_of
+from etl.cli.progress import shown_progress
+from etl.delivery.post import StopFlag
+from etl.flow.plan import Choice
+from etl.flow.run import Caller, Options, Talk
+from etl.job.read import read_job
+from etl.report.summary import to_text
+
+
+def call(
+    job_file: Path,
+    overrides: tuple[str, ...],
+    day: str | None,
+    only: str | None,
+    sample: int | None,
+    *,
+    as_json: bool,
+    posts: bool,
+    **options: Any,
+) -> int:
+    """Plan or run a job and print its summary; return the exit code."""
+    job = read_job(job_file, overrides)
+    choice = Choice(day_of(job, day), only_of(only), sample)
+    stop = StopFlag()
+    with shown_progress() as progress, _drained_by_signals(stop):
+        talk = Talk(progress.planning, progress.posting, progress.say)
+        caller = Caller(job, choice, Options(**options), talk, stop)
+        summary = caller.run() if posts else caller.plan()
+    if as_json:
+        click.echo(json.dumps(summary.to_json()))
+    click.echo(to_text(summary), err=as_json)
+    return int(summary.exit)
+
+
+@contextmanager
+def _drained_by_signals(stop: StopFlag) -> Iterator[None]:
+    """SIGINT and SIGTERM ask for a drain; the second one ends it at once (RULES §6)."""
+
+    def ask(number: int, frame: object) -> None:
+        stop.request()
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,53 @@
+"""Options that several commands share, and what they mean together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import click
+
+from etl.errors import JobError
+from etl.job.models import Job
+from etl.job.template import parse_date, uses_date
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+JOB = click.argument("job_file", metavar="JOB", type=click.Path(path_type=Path))
+SET = click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key of the job file, e.g. delivery.rate=100/s.")
+STATE = click.option("--state", type=click.Path(path_type=Path), help="State folder [default: .clickreplay/<job>/ beside the job file].")
+DATE = click.option("--date", "day", metavar="DATE", help="Fills {{ date }}: 2026-11-22 or yesterday.")
+JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout and nothing else there.")
+ONLY = click.option("--only", metavar="ID[,ID]", help="Keep these keyValues only: a trial on your own contact.")
+SAMPLE = click.option("--sample", type=click.IntRange(min=1), metavar="N", help="Keep N events only: a trial.")
+REQUIRE_STATE = click.option("--require-state", is_flag=True, help="Exit 5 when there is no ledger at the state's place.")
+NEW_STATE = click.option("--new-state", is_flag=True, help="With --require-state: start a ledger where there is none.")
+
+
+def options(*decorators: Decorator) -> Decorator:
+    """Apply several options to a command, the first one shown first."""
+
+    def apply(command: Callable[..., Any]) -> Callable[..., Any]:
+        for decorator in reversed(decorators):
+            command = decorator(command)
+        return command
+
+    return apply
+
+
+def day_of(job: Job, text: str | None) -> date | None:
+    """Return the date of `--date`; raise JobError where the job needs one, or has no use for it."""
+    if text is None:
+        if uses_date(job):
+            raise JobError("the job's path holds {{ date }}", hint="say --date 2026-11-22 or --date yesterday")
+        return None
+    if not uses_date(job):
+        raise JobError("--date is given, but the job's path holds no {{ date }}")
+    return parse_date(text, job.time.zone if job.time else "UTC")
+
+
+def only_of(text: str | None) -> frozenset[str]:
+    """Return the keyValues of `--only`."""
+    return frozenset(part.strip() for part in (text or "").split(",") if part.strip())

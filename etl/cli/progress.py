@@ -1,0 +1,95 @@
+"""Progress on stderr: bars with rate and time left on a terminal, a plain line a minute elsewhere (cron, Airflow)."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+import click
+
+from etl.delivery.post import Progress as Posting
+
+_PLAIN_EVERY = 60.0  # seconds
+
+
+class Shown(Protocol):
+    """Where a call tells what it does."""
+
+    def planning(self, doing: str, rows: int, of: int | None) -> None:
+        """Rows read so far."""
+
+    def posting(self, progress: Posting) -> None:
+        """Events posted so far."""
+
+    def say(self, line: str) -> None:
+        """A line for people."""
+
+
+@contextmanager
+def shown_progress() -> Iterator[Shown]:
+    """Give the progress that fits where stderr goes."""
+    if not sys.stderr.isatty():
+        yield _Plain()
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        yield _Bars(bars)
+
+
+class _Plain:
+    """A line at the start of each step and one a minute."""
+
+    def __init__(self) -> None:
+        self._step = ""
+        self._last = 0.0
+
+    def planning(self, doing: str, rows: int, of: int | None) -> None:
+        self._line(doing, f"{doing}: {rows:,} rows")
+
+    def posting(self, progress: Posting) -> None:
+        left = f", {progress.rate:,.1f} requests/s" if progress.rate else ""
+        self._line("posting", f"posting: {progress.done:,} of {progress.total:,} events{left}")
+
+    def say(self, line: str) -> None:
+        click.echo(line, err=True)
+
+    def _line(self, step: str, line: str) -> None:
+        now = time.monotonic()
+        if step != self._step or now - self._last >= _PLAIN_EVERY:
+            self._step, self._last = step, now
+            click.echo(line, err=True)
+
+
+class _Bars:
+    """A bar a step."""
+
+    def __init__(self, bars) -> None:  # type: ignore[no-untyped-def]
+        self._bars = bars
+        self._tasks: dict[str, object] = {}
+
+    def planning(self, doing: str, rows: int, of: int | None) -> None:
+        self._show(doing, rows, of, "")
+
+    def posting(self, progress: Posting) -> None:
+        self._show("posting", progress.done, progress.total, f"{progress.rate:,.1f}/s")
+
+    def say(self, line: str) -> None:
+        self._bars.console.print(line, highlight=False, markup=False)
+
+    def _show(self, step: str, done: int, of: int | None, rate: str) -> None:
+        if step not in self._tasks:
+            self._tasks[step] = self._bars.add_task(step, total=of, rate="")
+        self._bars.update(self._tasks[step], completed=done, total=of, rate=rate)

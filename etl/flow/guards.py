@@ -1,0 +1,55 @@
+"""What stops a run before its first request (RULES §8, exit 5), judged from the books and the job as they are now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from etl.job.models import Job
+from etl.report.books import Books
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The guard that stops a run, in words."""
+
+    guard: str
+    reason: str
+    hint: str
+
+
+def guard_of(books: Books, job: Job) -> Stopped | None:
+    """Return the first guard that the books do not pass, or None."""
+    expect = job.expect
+    if expect.rows is not None and books.rows < expect.rows:
+        return Stopped(
+            "expect", f"{books.rows:,} rows, expected at least {expect.rows:,} (expect.rows)", "is the export complete? nothing was sent"
+        )
+    if expect.events is not None and books.events + books.duplicate["sent_before"] < expect.events:
+        return Stopped(
+            "expect", f"{books.events:,} events, expected at least {expect.events:,} (expect.events)", "is the export complete? nothing was sent"
+        )
+    if books.invalid and books.invalid_share > job.max_invalid:
+        return Stopped(
+            "max_invalid",
+            f"{books.invalid:,} invalid of {books.rows + books.extra - books.filtered.total():,} matches "
+            f"({books.invalid_share:.1%}), more than max_invalid {job.max_invalid:.1%}",
+            "the quarantine beside the outbox has each with its place and reasons",
+        )
+    if books.stale and job.delivery.method == "event" and job.delivery.stale == "stop":
+        return stale_guard(books.stale, books.oldest)
+    if books.changed and job.changed == "stop":
+        return Stopped(
+            "changed",
+            f"{books.changed:,} events were sent before with other content (same type, keyValue and time), under another mapping",
+            "say changed: send to send them again as they are now, or changed: drop to leave them out",
+        )
+    return None
+
+
+def stale_guard(count: int, oldest: object) -> Stopped:
+    """Return the guard for events that are too old to be sent live (DESIGN, promise 7)."""
+    return Stopped(
+        "stale",
+        f"{count:,} events are older than delivery.max_age (the oldest is of {oldest}); sent live they would start campaigns",
+        "use delivery.method: past_events for history, or say delivery.stale: drop or delivery.stale: send",
+    )

@@ -1,0 +1,65 @@
+"""The job's source opened for one date, and the fingerprint of what it reads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import date
+from hashlib import sha256
+
+import pyarrow as pa
+
+from etl.job.fingerprint import mapping_hash
+from etl.job.models import Job
+from etl.job.template import fill
+from etl.source.formats import format_of
+from etl.source.inputs import Input, find_inputs
+from etl.source.reader import Source, open_source
+from etl.source.settings import SourceSettings
+
+
+def settings_of(job: Job, day: date | None) -> SourceSettings:
+    """Return what the source room must know of a job, its templates filled; raise JobError where a date is missing."""
+    source = job.source
+    return SourceSettings(
+        paths=tuple(fill(path, day) for path in source.path),
+        format=source.format,
+        delimiter=source.delimiter,
+        encoding=source.encoding,
+        decimal=source.decimal,
+        columns=source.columns,
+        explode=source.explode,
+    )
+
+
+def open_job_source(job: Job, day: date | None) -> Source:
+    """Open the job's inputs; raise InputError where one is missing or cannot be read."""
+    return open_source(settings_of(job, day), job.folder)
+
+
+def fingerprint(job: Job, destination: str, day: date | None, inputs: Sequence[Input], trial: Sequence[str] = ()) -> str:
+    """Return the hash by which a plan is known as the present one (RULES §2): mapping, destination, date, inputs, and what a trial keeps.
+
+    What in `delivery` decides which events go out is in it too: a plan made with `stale: drop` is not the plan of `stale: send`.
+    """
+    delivery = job.delivery
+    chosen = [delivery.stale, delivery.max_age.total_seconds(), delivery.max_per_contact, delivery.late_carts, job.changed]
+    parts = [
+        mapping_hash(job),
+        destination,
+        day.isoformat() if day else "",
+        [[i.shown, i.size, i.mtime_ns] for i in inputs],
+        chosen,
+        list(trial),
+    ]
+    return sha256(json.dumps(parts).encode()).hexdigest()[:16]
+
+
+def columns_of(job: Job, day: date | None) -> pa.Schema | None:
+    """Return the columns of the job's inputs without reading data: headers and footers; None for NDJSON, which has neither."""
+    if job.source.format == "ndjson":
+        return None
+    settings = settings_of(job, day)
+    if format_of(find_inputs(settings.paths, job.folder), settings.format) == "ndjson":
+        return None
+    return open_source(settings, job.folder).schema

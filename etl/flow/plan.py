@@ -1,0 +1,189 @@
+"""`plan`: from the inputs to a frozen outbox, with its books."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from etl.delivery.checkpoint import Checkpoint, RunRow
+from etl.errors import InputError
+from etl.flow.inputs import fingerprint, open_job_source
+from etl.flow.ledger import sent_files
+from etl.flow.prepare import Prepared, Preparer
+from etl.flow.state import Place
+from etl.job.fingerprint import mapping_hash
+from etl.job.models import Job
+from etl.outbox.elimination import Policy, eliminate
+from etl.outbox.render import STAGED
+from etl.outbox.staging import Staging
+from etl.outbox.write import create_private, write_outbox
+from etl.report.books import Books
+from etl.source.reader import Source
+from etl.sql import connect
+from etl.tables import QUARANTINE
+
+Progress = Callable[[str, int, int | None], None]  # what is being done, how many rows or events, of how many
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What one call plans: the date that fills the templates, and what a trial keeps."""
+
+    day: date | None = None
+    only: frozenset[str] = frozenset()
+    sample: int | None = None
+
+    @property
+    def kind(self) -> str:
+        """`trial` where the call keeps only a part, else `main`."""
+        return "trial" if self.only or self.sample is not None else "main"
+
+    @property
+    def trial(self) -> list[str]:
+        """What of a trial goes into its fingerprint."""
+        return [*sorted(self.only), f"sample={self.sample}"] if self.kind == "trial" else []
+
+    @property
+    def date(self) -> str:
+        """The date as the checkpoint keeps it."""
+        return self.day.isoformat() if self.day else ""
+
+
+def present_fingerprint(job: Job, place: Place, choice: Choice, source: Source) -> str:
+    """Return the fingerprint that a plan made now would have."""
+    return fingerprint(job, place.destination.address, choice.day, source.inputs, choice.trial)
+
+
+def make_plan(job: Job, place: Place, checkpoint: Checkpoint, choice: Choice, source: Source, progress: Progress) -> RunRow:
+    """Read the inputs, write outbox and quarantine, and record the plan as a run in state `planned`.
+
+    The folder of the run appears whole: until then everything lies in `planning/`, which the next plan clears.
+    """
+    now = datetime.now(UTC)
+    folder = place.clear_planning()
+    mark = present_fingerprint(job, place, choice, source)
+    books = _Planner(job, place, checkpoint, choice, source, now, folder, progress).run()
+    _refuse_moved_inputs(source)
+    number = max((run.run for run in checkpoint.runs()), default=0) + 1
+    name = f"{number:06d}-{mark[:6]}"
+    shutil.rmtree(place.run(name), ignore_errors=True)
+    folder.rename(place.run(name))
+    run = checkpoint.add_run(
+        name=name,
+        kind=choice.kind,
+        date=choice.date,
+        mapping=mapping_hash(job),
+        fingerprint=mark,
+        method=job.delivery.method,
+        events=books.events,
+        books=books.to_json(),
+    )
+    return checkpoint.run(run)
+
+
+def _refuse_moved_inputs(source: Source) -> None:
+    """A file that changed while it was read gives half of one state and half of another: no plan."""
+    for found in source.inputs:
+        stat = found.path.stat()
+        if (stat.st_size, stat.st_mtime_ns) != (found.size, found.mtime_ns):
+            raise InputError(f"{found.shown} changed while it was read", hint="plan again when the export has been written")
+
+
+class _Planner:
+    def __init__(
+        self,
+        job: Job,
+        place: Place,
+        checkpoint: Checkpoint,
+        choice: Choice,
+        source: Source,
+        now: datetime,
+        folder: Path,
+        progress: Progress,
+    ) -> None:
+        self.job, self.place, self.checkpoint, self.choice, self.source = job, place, checkpoint, choice, source
+        self.now, self.folder, self.progress = now, folder, progress
+        self.books = Books()
+        untimed = any((rule.time or job.time) is None for rule in job.events)
+        first_rows = [source.first_rows_hash(i) for i in range(len(source.inputs))] if untimed else None
+        self.files = [found.shown for found in source.inputs]
+        self.preparer = Preparer(job, source.schema, self.files, first_rows, now, choice.only)
+
+    def run(self) -> Books:
+        """Plan in the folder; return the books."""
+        books = self.books
+        quarantine = self.folder / "quarantine.parquet"
+        create_private(quarantine)
+        with pq.ParquetWriter(quarantine, QUARANTINE, compression="zstd") as self.quarantine, Staging(self.folder) as staging:
+            staging.add_events(STAGED.empty_table())
+            for batch in self.source.batches():
+                prepared = self.preparer.prepare(batch)
+                for rule, lines in prepared.lines:
+                    staging.add_lines(rule, lines)
+                self._take(prepared, staging)
+                self.progress("reading", books.rows, None)
+            with connect(memory="500MB", folder=self.folder) as sql:
+                for shape in self.preparer.shapes:
+                    for lines in staging.sorted_lines(shape.index, sql) if shape.folds else ():
+                        self._take(self.preparer.fold(shape, lines), staging)
+                staging.close()
+                self.progress("ordering", books.rows, None)
+                self._eliminate(staging.events, sql)
+        for leftover in (*self.folder.glob("staged*"), *self.folder.glob("lines-*"), *self.folder.glob("sent-*")):
+            leftover.unlink()
+        shutil.rmtree(self.folder / "spill", ignore_errors=True)
+        if books.balance != 0:
+            raise AssertionError(f"the books do not balance by {books.balance}: {books}")
+        return books
+
+    def _take(self, prepared: Prepared, staging: Staging) -> None:
+        books = self.books
+        books.rows += prepared.rows
+        books.extra += prepared.extra
+        books.filtered += prepared.filtered
+        books.invalid += prepared.invalid
+        books.invalid_reasons += prepared.invalid_reasons
+        books.folded += prepared.folded
+        books.times_twice += prepared.times_twice
+        books.times_skipped += prepared.times_skipped
+        if prepared.repeats:
+            books.duplicate["exact"] += prepared.repeats
+        for table in prepared.quarantine:
+            self.quarantine.write_table(table)
+        for events in prepared.events:
+            staging.add_events(events)
+
+    def _eliminate(self, staged: Path, sql) -> None:  # type: ignore[no-untyped-def]
+        job, delivery = self.job, self.job.delivery
+        types = tuple(rule.type for rule in job.events)
+        live = delivery.method == "event"
+        policy = Policy(
+            types=types,
+            dedupe=tuple(shape.dedupe for shape in self.preparer.shapes),
+            now=self.now,
+            mapping=mapping_hash(job),
+            max_age=delivery.max_age if live else None,
+            stale=delivery.stale,
+            max_per_contact=delivery.max_per_contact,
+            zone=job.time.zone if job.time else "UTC",
+            sample=self.choice.sample,
+            drop_late_carts=live and delivery.late_carts == "drop",
+            changed=job.changed,
+        )
+        gone = eliminate(staged, sent_files(self.place, self.checkpoint, self.folder), policy, sql)
+        written = write_outbox(self.folder / "outbox.parquet", staged, types, sql)
+        books = self.books
+        books.duplicate += gone.duplicate
+        books.filtered += gone.filtered
+        books.events, books.by_type, books.keys = written.events, written.by_type, written.keys
+        books.first, books.last = _iso(written.first), _iso(written.last)
+        books.stale, books.oldest, books.changed = gone.stale, _iso(gone.oldest), gone.changed
+
+
+def _iso(instant: datetime | None) -> str | None:
+    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if instant is not None else None

@@ -1,0 +1,268 @@
+"""One batch on its way from the source to the staging: mapped, validated, rendered.
+
+One function, Arrow in and Arrow out: what it gives depends on the batch alone, so that any engine can run it over the parts of an input.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from etl.job.models import Job
+from etl.mapping.mapper import Mapper, RuleMatches, quarantine
+from etl.mapping.program import GROUP, ITEM, LINE
+from etl.outbox.fold import BAD, CLEARED, fold
+from etl.outbox.render import line_columns, render
+from etl.outbox.shape import PRODUCTS, Shape, shape_of
+from etl.source.reader import Batch
+from etl.sql import connect
+from etl.tables import ELEMENT, FAULT, FILE, ORDINAL, QUARANTINE, ROW
+from etl.validation import Verdict, validate_events, validate_lines
+
+#: Bytes that `time_param` may add to a body on its way out.
+_RESERVE = 80
+
+
+@dataclass(slots=True)
+class Prepared:
+    """What one batch became. `lines` wait, by rule, until their carts are whole."""
+
+    rows: int = 0
+    extra: int = 0
+    filtered: Counter[str] = field(default_factory=Counter)
+    invalid: int = 0
+    invalid_reasons: Counter[str] = field(default_factory=Counter)
+    events: list[pa.Table] = field(default_factory=list)
+    lines: list[tuple[int, pa.Table]] = field(default_factory=list)
+    quarantine: list[pa.Table] = field(default_factory=list)
+    repeats: int = 0  # lines equal to another of their cart
+    folded: int = 0  # second and later lines of an event
+    times_twice: int = 0
+    times_skipped: int = 0
+
+    def refuse(self, table: pa.Table) -> None:
+        """Count rows of the quarantine, each once, and its reasons."""
+        if table.num_rows:
+            self.quarantine.append(table)
+            self.invalid += table.num_rows
+            for found in pc.value_counts(pc.list_flatten(table["reasons"])).to_pylist():
+                self.invalid_reasons[found["values"]] += found["counts"]
+
+
+class Preparer:
+    """The rooms before the outbox, for one job and one source."""
+
+    def __init__(
+        self,
+        job: Job,
+        schema: pa.Schema,
+        files: Sequence[str],
+        first_rows: list[bytes] | None,
+        now: datetime,
+        only: frozenset[str] = frozenset(),
+    ) -> None:
+        """Compile the job for a source; raise JobMistakes. `first_rows` are the files' hashes in a job without time."""
+        self._files = list(files)
+        self._first_rows = first_rows
+        self._mapper = Mapper(job, schema, now, only)
+        self._sql = connect(memory="300MB")
+        self.shapes = tuple(shape_of(index, job) for index in range(len(job.events)))
+
+    def prepare(self, batch: Batch) -> Prepared:
+        """Take one batch of the source."""
+        result = Prepared(rows=batch.table.num_rows + len(batch.unread))
+        result.refuse(self._unread(batch))
+        mapped = self._mapper.map(batch.table, self._files)
+        result.extra = mapped.matches - mapped.matched
+        result.filtered = mapped.filtered
+        result.times_twice, result.times_skipped = mapped.moved_times["twice"], mapped.moved_times["skipped"]
+        for failed in mapped.failed:
+            result.refuse(failed)
+        for found in mapped.by_rule:
+            if found.table.num_rows:
+                self._rule(self.shapes[found.rule], found, batch.table, result)
+        return result
+
+    def _unread(self, batch: Batch) -> pa.Table:
+        return pa.table(
+            {
+                "file": pa.array([self._files[u.file] for u in batch.unread], pa.string()),
+                "row": pa.array([u.row for u in batch.unread], pa.int64()),
+                "element": pa.nulls(len(batch.unread), pa.int32()),
+                "rule": pa.nulls(len(batch.unread), pa.int16()),
+                "reasons": pa.array([[u.reason] for u in batch.unread], pa.list_(pa.string())),
+                "original": pa.array([u.text for u in batch.unread], pa.string()),
+            },
+            schema=QUARANTINE,
+        )
+
+    def _rule(self, shape: Shape, found: RuleMatches, batch: pa.Table, result: Prepared) -> None:
+        if found.elements is not None:
+            self._row_lists(shape, found.table, found.elements, batch, result)
+        elif shape.folds:
+            self._lines(shape, found.table, batch, result)
+        else:
+            verdict = validate_lines(shape.type, found.table)
+            self._refuse(shape, found.table, verdict, batch, result)
+            self._events(shape, found.table.filter(pa.array(verdict.good)), batch, result)
+
+    def _events(self, shape: Shape, good: pa.Table, batch: pa.Table, result: Prepared) -> None:
+        """Render whole events and check what can be said of them only now: their size."""
+        if good.num_rows == 0:
+            return
+        events = render(shape, good, self._first_rows, self._sql)
+        verdict = validate_events(shape.type, _as_whole(events, good))
+        self._refuse(shape, good, verdict, batch, result)
+        result.events.append(events.filter(pa.array(verdict.good)))
+
+    def _lines(self, shape: Shape, matches: pa.Table, batch: pa.Table, result: Prepared) -> None:
+        """Lines wait for the rest of their cart; a bad line leaves a mark there, so that its cart is not sent short."""
+        if GROUP not in matches.column_names:
+            matches = matches.append_column(GROUP, _own_group(matches))
+        verdict = validate_lines(shape.type, matches)
+        self._refuse(shape, matches, verdict, batch, result)
+        lines = self._as_lines(shape, matches, verdict)
+        result.lines.append((shape.index, lines.filter(pc.is_valid(lines[GROUP]))))
+
+    def _row_lists(self, shape: Shape, matches: pa.Table, elements: pa.Table, batch: pa.Table, result: Prepared) -> None:
+        """A row that holds the list of products is a whole cart already; one bad product makes the match invalid."""
+        lines, owner = _join_elements(matches, elements)
+        verdict = validate_lines(shape.type, lines)
+        bad = np.zeros(matches.num_rows, dtype=bool)
+        bad[owner[~verdict.good]] = True
+        reasons = {reason: _any_of(owner, mask, matches.num_rows) for reason, mask in verdict.reasons.items()}
+        self._refuse(shape, matches, Verdict(~bad, reasons), batch, result)
+        good = self._as_lines(shape, lines.append_column(GROUP, pa.array(owner.astype(">u8").view("S8"))), verdict)
+        good = good.filter(pa.array(~bad[owner]))
+        if good.num_rows:
+            folded = fold(shape.keeping_repeats(), good, self._sql)
+            whole = folded.events.set_column(folded.events.column_names.index("_lines"), "_lines", _ones(folded.events))
+            self._events(shape, whole, batch, result)
+
+    def _as_lines(self, shape: Shape, matches: pa.Table, verdict: Verdict) -> pa.Table:
+        lines = matches.select([c for c in matches.column_names if not c.startswith(FAULT)])
+        lines = line_columns(shape, lines, self._sql)
+        if CLEARED not in lines.column_names:
+            lines = lines.append_column(CLEARED, pa.array(np.zeros(lines.num_rows, dtype=bool)))
+        return lines.append_column(BAD, pa.array(~verdict.good))
+
+    def fold(self, shape: Shape, lines: pa.Table) -> Prepared:
+        """Fold lines whose carts are whole, sorted by cart and place; what is invalid now is so with all its lines (RULES §3)."""
+        result = Prepared()
+        folded = fold(shape, lines, self._sql)
+        result.repeats = folded.repeats
+        result.refuse(self._refused_lines(shape, folded.invalid, [[reason] for reason in folded.invalid["reason"].to_pylist()]))
+        if folded.events.num_rows == 0:
+            return result
+        events = render(shape, folded.events, self._first_rows, self._sql)
+        verdict = validate_events(shape.type, _as_whole(events, folded.events))
+        bad = np.flatnonzero(~verdict.good)
+        if len(bad):
+            reasons = dict(zip(folded.events[GROUP].take(bad).to_pylist(), reasons_of(verdict, bad).to_pylist(), strict=True))
+            lost = folded.lines.filter(pc.is_in(folded.lines[GROUP], folded.events[GROUP].take(bad).combine_chunks()))
+            result.refuse(self._refused_lines(shape, lost, [reasons[g] for g in lost[GROUP].to_pylist()]))
+        good = events.filter(pa.array(verdict.good))
+        result.folded = (pc.sum(good["lines"]).as_py() or 0) - good.num_rows
+        result.events.append(good)
+        return result
+
+    def _refused_lines(self, shape: Shape, lines: pa.Table, reasons: list[list[str]]) -> pa.Table:
+        """Lines in the quarantine after the input has gone by: what they were mapped to stands for their original values."""
+        return pa.table(
+            {
+                "file": pa.array(self._files, pa.string()).take(lines[FILE].combine_chunks()),
+                "row": lines[ROW],
+                "element": lines[ELEMENT].cast(pa.int32()),
+                "rule": pa.array([shape.index] * lines.num_rows, pa.int16()),
+                "reasons": pa.array(reasons, pa.list_(pa.string())),
+                "original": lines["_json"].cast(pa.string()),
+            },
+            schema=QUARANTINE,
+        )
+
+    def _refuse(self, shape: Shape, matches: pa.Table, verdict: Verdict, batch: pa.Table, result: Prepared) -> None:
+        """Put the bad matches into the quarantine with their original values."""
+        if verdict.good.all():
+            return
+        bad = np.flatnonzero(~verdict.good)
+        table = matches.select([FILE, ROW, ELEMENT, ORDINAL]).take(pa.array(bad))
+        reasons = reasons_of(verdict, bad)
+        result.refuse(quarantine(batch, table, self._files, shape.index, reasons))
+
+
+def reasons_of(verdict: Verdict, at: np.ndarray) -> pa.Array:
+    """Return the reasons of the matches at these positions, as lists of text."""
+    names = list(verdict.reasons)
+    flags = np.array([verdict.reasons[name][at] for name in names], dtype=bool).reshape(len(names), len(at))
+    match, reason = np.nonzero(flags.T)
+    offsets = np.concatenate([[0], np.cumsum(flags.sum(axis=0))]).astype(np.int32)
+    del match
+    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(names, pa.string()).take(pa.array(reason)))
+
+
+def _as_whole(events: pa.Table, matches: pa.Table) -> pa.Table:
+    """What the second schema looks at: the size of the body as it will leave, and how many products a cart has."""
+    size = pc.add(pc.binary_length(events["body"]).cast(pa.int64()), _RESERVE)
+    whole = {"body_bytes": size}
+    if PRODUCTS in matches.column_names:
+        whole |= {"products": matches["_products_count"], CLEARED: matches[CLEARED]}
+    return pa.table(whole)
+
+
+def _own_group(matches: pa.Table) -> pa.Array:
+    """A group of its own for each match: nothing is folded but what the row itself says (`cleared`)."""
+    ordinal = matches[ORDINAL].to_numpy().astype(">u8")
+    item = pc.fill_null(matches[ITEM], 0).to_numpy().astype(">u8")
+    return pa.array(np.stack([ordinal, item], axis=1).reshape(-1).view("S16"), pa.binary(16))
+
+
+def _ones(table: pa.Table) -> pa.Array:
+    return pa.array(np.ones(table.num_rows, dtype=np.int64))
+
+
+def _any_of(owner: np.ndarray, mask: np.ndarray, count: int) -> np.ndarray:
+    found = np.zeros(count, dtype=bool)
+    found[owner[mask]] = True
+    return found
+
+
+def _join_elements(matches: pa.Table, elements: pa.Table) -> tuple[pa.Table, np.ndarray]:
+    """Give each match as many lines as its list has elements, one that is `cleared` where the list is empty.
+
+    Returns the lines (columns of both tables) and the match that each belongs to. Elements come in the order of their matches.
+    """
+    counts = pc.fill_null(matches[PRODUCTS], 0).to_numpy()
+    known = pc.is_in(_place(elements), _place(matches))
+    elements = elements.filter(known)
+    owner = np.repeat(np.arange(matches.num_rows), np.maximum(counts, 1))
+    real = np.repeat(counts > 0, np.maximum(counts, 1))
+    at = np.full(len(owner), -1)
+    at[real] = np.arange(int(real.sum()))
+    taken = elements.drop_columns([c for c in elements.column_names if c in matches.column_names or c == LINE])
+    taken = taken.take(pa.array(at, mask=at < 0))
+    lines = matches.drop_columns([PRODUCTS]).take(pa.array(owner))
+    for name in taken.column_names:
+        column = taken[name]
+        if name.startswith(FAULT):
+            column = pc.fill_null(column, False)
+            if name in lines.column_names:
+                index = lines.column_names.index(name)
+                lines = lines.set_column(index, name, pc.or_(lines[name], column))
+                continue
+        lines = lines.append_column(name, column)
+    cleared = pc.fill_null(pc.equal(matches[PRODUCTS], 0), False).take(pa.array(owner))
+    if CLEARED in lines.column_names:
+        return lines.set_column(lines.column_names.index(CLEARED), CLEARED, pc.or_(lines[CLEARED], cleared)), owner
+    return lines.append_column(CLEARED, cleared), owner
+
+
+def _place(table: pa.Table) -> pa.ChunkedArray:
+    """One number for ordinal and item: an item is far below 2**24, an ordinal below 2**39."""
+    return pc.add(pc.multiply(table[ORDINAL], 1 << 24), pc.fill_null(table[ITEM], 0).cast(pa.int64()))

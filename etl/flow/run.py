@@ -1,0 +1,241 @@
+"""`plan` and `run`: go on with what was cut, then plan and post what the input holds more (RULES §2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from etl.delivery.checkpoint import Checkpoint, RunRow
+from etl.delivery.post import Progress as Posting
+from etl.delivery.post import Result, StopFlag, deliver
+from etl.errors import Exit, InputError, JobError
+from etl.flow import state
+from etl.flow.guards import Stopped, guard_of, stale_guard
+from etl.flow.inputs import open_job_source
+from etl.flow.ledger import merge, sent_files
+from etl.flow.plan import Choice, Progress, make_plan, present_fingerprint
+from etl.flow.summary import summarise
+from etl.flow.target import Target, open_target, settings_of
+from etl.job.fingerprint import mapping_hash
+from etl.job.models import Job
+from etl.outbox.pending import withdrawn
+from etl.report.books import Books
+from etl.report.summary import Stop, Summary, join
+from etl.source.reader import Source
+from etl.sql import connect
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a call asks for, beside its choice."""
+
+    state: Path | None = None
+    plan: str | None = None
+    limit: int | None = None
+    finish: bool = False
+    abandon: bool = False
+    require_state: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Talk:
+    """How a call tells what it does: `planning` and `posting` are progress, `say` takes a line for people."""
+
+    planning: Progress
+    posting: Callable[[Posting], None]
+    say: Callable[[str], None]
+
+
+class Caller:
+    """One call on one job, for one date."""
+
+    def __init__(self, job: Job, choice: Choice, options: Options, talk: Talk, stop: StopFlag) -> None:
+        self.job, self.choice, self.options, self.talk, self.stop = job, choice, options, talk, stop
+        self.place = state.place_of(job, state.state_folder(job, options.state))
+        if options.require_state:
+            state.require_ledger(self.place)
+
+    def plan(self) -> Summary:
+        """Plan, post nothing; exit as `run` would before its first request."""
+        with self._opened() as checkpoint:
+            run = self._make_plan(checkpoint, self._source())
+            stopped = guard_of(Books.from_json(run.books), self.job)
+            return self._summary(checkpoint, run, stopped, notes=self._unfinished(checkpoint, also_own=True))
+
+    def run(self) -> Summary:
+        """Go on with the unfinished run of this date, then plan and post what is new; the runs of this call as one summary."""
+        with self._opened() as checkpoint:
+            if self.options.plan is not None:
+                return self._post(checkpoint, self._named_plan(checkpoint, self.options.plan))
+            done = []
+            unfinished = self._open_run(checkpoint)
+            if unfinished is not None:
+                if not self.options.finish and unfinished.mapping != mapping_hash(self.job):
+                    if not self.options.abandon:
+                        return self._summary(checkpoint, unfinished, _mapping_changed(unfinished))
+                    self._close(checkpoint, unfinished, "abandoned", Exit.PARTIAL)
+                elif self.options.abandon:
+                    self._close(checkpoint, unfinished, "abandoned", Exit.PARTIAL)
+                else:
+                    done.append(self._post(checkpoint, unfinished))
+                    if done[0].pending or done[0].guard or done[0].stopped:
+                        return done[0]
+            return self._run_present(checkpoint, done)
+
+    def _run_present(self, checkpoint: Checkpoint, done: list[Summary]) -> Summary:
+        """Post the present plan, unless it is finished already."""
+        try:
+            source = self._source()
+        except InputError as error:
+            if done:  # the run that was cut has ended well; that its input is gone is no fault of it
+                return replace(done[0], notes=(*done[0].notes, f"{error.message}; nothing new was planned"))
+            raise
+        mark = present_fingerprint(self.job, self.place, self.choice, source)
+        same = [r for r in checkpoint.runs() if r.fingerprint == mark and r.kind == self.choice.kind and r.state != "abandoned"]
+        newest = same[-1] if same else None
+        if newest is not None and newest.state == "finished":
+            return done[0] if done else self._finished(checkpoint, newest)
+        if newest is None or not (self.place.run(newest.name) / "outbox.parquet").exists():
+            newest = self._make_plan(checkpoint, source)
+        return join([*done, self._post(checkpoint, newest)])
+
+    @contextmanager
+    def _opened(self) -> Iterator[Checkpoint]:
+        """Hold the lock; what was on its way when an earlier call ended is unknown from now on."""
+        self.place.create()
+        with state.locked(self.place), Checkpoint.open(self.place.checkpoint, self.job.job, self.place.destination.address) as checkpoint:
+            checkpoint.sweep()
+            yield checkpoint
+
+    def _source(self) -> Source:
+        return open_job_source(self.job, self.choice.day)
+
+    def _make_plan(self, checkpoint: Checkpoint, source: Source) -> RunRow:
+        return make_plan(self.job, self.place, checkpoint, self.choice, source, self.talk.planning)
+
+    def _open_run(self, checkpoint: Checkpoint) -> RunRow | None:
+        """The unfinished run that this call goes on with; a trial goes on with a trial of the same keyValues."""
+        runs = [r for r in checkpoint.runs() if r.state == "open" and r.kind == self.choice.kind and r.date == self.choice.date]
+        if self.choice.kind == "trial":
+            mark = present_fingerprint(self.job, self.place, self.choice, self._source())
+            runs = [r for r in runs if r.fingerprint == mark]
+        return runs[-1] if runs else None
+
+    def _unfinished(self, checkpoint: Checkpoint, *, also_own: bool = False) -> list[str]:
+        """Lines that name the unfinished runs which this call leaves."""
+        left = [r for r in checkpoint.runs() if r.state == "open" and (also_own or (r.kind, r.date) != (self.choice.kind, self.choice.date))]
+        return [f"run {r.name}{f' of {r.date}' if r.date else ''} is unfinished" for r in left]
+
+    def _named_plan(self, checkpoint: Checkpoint, name: str) -> RunRow:
+        found = [r for r in checkpoint.runs() if r.name == name or str(r.run) == name]
+        if not found:
+            known = ", ".join(r.name for r in checkpoint.runs() if r.state == "planned") or "none"
+            raise JobError(f"no plan {name} for {self.place.destination}", hint=f"plans that can be posted: {known}")
+        if found[0].state in ("finished", "abandoned"):
+            raise JobError(f"plan {name} is {found[0].state}", hint="run without --plan to post what is new")
+        return found[0]
+
+    def _post(self, checkpoint: Checkpoint, run: RunRow) -> Summary:
+        """Post what is pending of a run, as far as its guards and the API let it."""
+        if run.state == "planned" and (stopped := guard_of(Books.from_json(run.books), self.job)):
+            return self._summary(checkpoint, run, stopped)
+        if stopped := self._withdraw(checkpoint, run):
+            return self._summary(checkpoint, run, stopped)
+        checkpoint.update_run(run.run, state="open", method=self.job.delivery.method)
+        if self._pending(checkpoint, run) == 0:
+            return self._ended(checkpoint, run, None)
+        with open_target(self.job, self.place, self.talk.say) as target:
+            result = self._deliver(checkpoint, run, target)
+        return self._ended(checkpoint, run, result)
+
+    def _deliver(self, checkpoint: Checkpoint, run: RunRow, target: Target) -> Result:
+        return deliver(
+            self.place.run(run.name) / "outbox.parquet",
+            checkpoint,
+            run.run,
+            settings_of(self.job, target),
+            progress=self.talk.posting,
+            stop=self.stop,
+            limit=self.options.limit,
+        )
+
+    def _withdraw(self, checkpoint: Checkpoint, run: RunRow) -> Stopped | None:
+        delivery = self.job.delivery
+        live = delivery.method == "event"
+        with TemporaryDirectory(dir=self.place.folder, prefix="withdraw-") as name:
+            folder = Path(name)
+            with connect(memory="500MB", folder=self.place.folder) as sql:
+                found = withdrawn(
+                    self.place.run(run.name) / "outbox.parquet",
+                    checkpoint.settled(run.run, delivery.on_unknown),
+                    sent_files(self.place, checkpoint, folder, besides=run.run),
+                    sql,
+                    oldest=datetime.now(UTC) - delivery.max_age if live and delivery.stale != "send" else None,
+                    drop_stale=delivery.stale == "drop",
+                    drop_late_carts=live and delivery.late_carts == "drop",
+                )
+        for reason, seqs in found.seqs.items():
+            checkpoint.withdraw(run.run, seqs.tolist(), reason)
+        return stale_guard(found.stale, found.oldest) if found.stale else None
+
+    def _pending(self, checkpoint: Checkpoint, run: RunRow) -> int:
+        return run.events - len(checkpoint.settled(run.run, self.job.delivery.on_unknown))
+
+    def _ended(self, checkpoint: Checkpoint, run: RunRow, result: Result | None) -> Summary:
+        """Close the run when nothing is pending; else say why it stopped."""
+        stopped = result.stopped if result else None
+        if stopped is None:
+            counts = checkpoint.counts(run.run)
+            code = Exit.PARTIAL if counts.rejected or counts.unknown else Exit.OK
+            self._close(checkpoint, run, "finished", code)
+            return self._summary(checkpoint, run, None, exit_code=code, notes=self._unfinished(checkpoint))
+        guard = stopped.guard
+        stop = Stop(stopped.reason, stopped.hint, stopped.resume_at)
+        return self._summary(
+            checkpoint, run, Stopped(guard, stop.reason, stop.hint or "") if guard else None, stop=stop, exit_code=stopped.exit
+        )
+
+    def _close(self, checkpoint: Checkpoint, run: RunRow, how: str, code: Exit) -> None:
+        checkpoint.update_run(run.run, state=how, exit=int(code))
+        merge(self.place, checkpoint, checkpoint.run(run.run))
+
+    def _finished(self, checkpoint: Checkpoint, run: RunRow) -> Summary:
+        """The books of a run that has nothing new, with the code that it finished with."""
+        return self._summary(checkpoint, run, None, exit_code=Exit(run.exit or 0), notes=["finished before; its input holds nothing new"])
+
+    def _summary(
+        self,
+        checkpoint: Checkpoint,
+        run: RunRow,
+        guard: Stopped | None,
+        *,
+        stop: Stop | None = None,
+        exit_code: Exit = Exit.OK,
+        notes: list[str] | None = None,
+    ) -> Summary:
+        if guard is not None and stop is None:
+            stop, exit_code = Stop(guard.reason, guard.hint), Exit.GUARD
+        return summarise(
+            self.job,
+            self.place,
+            checkpoint,
+            checkpoint.run(run.run),
+            guard=guard.guard if guard else None,
+            stopped=stop,
+            exit_code=exit_code,
+            notes=notes or [],
+        )
+
+
+def _mapping_changed(run: RunRow) -> Stopped:
+    return Stopped(
+        "mapping",
+        f"run {run.name} is unfinished, and the job's mapping has changed since",
+        "run --finish posts the rest of its outbox as it was planned; run --abandon closes it (its pending events were never sent) and plans anew",
+    )
+
+

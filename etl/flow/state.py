@@ -1,0 +1,185 @@
+"""The state folder of a job: a folder a destination, with its lock, its checkpoint, its ledger and its runs (RULES §2).
+
+    <state>/<destination>/lock              held by the operating system while a call plans or posts
+                          checkpoint.sqlite progress of the runs
+                          ledger/           ids that all runs have sent, Parquet
+                          runs/000001-ab12cd/outbox.parquet, quarantine.parquet
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from etl.errors import AgainError, GuardError, JobError, StateError
+from etl.job.models import Job
+
+SANDBOX = "sandbox"
+_ONE_API = frozenset({"esputnik.com", "yespo.io", "api.yespo.io"})
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where a run posts to: the API's address (as one for all of its names) and the job's account, or the sandbox."""
+
+    address: str
+    account: str | None = None
+
+    def __str__(self) -> str:
+        return self.address if self.account is None else f"{self.address} ({self.account})"
+
+    @property
+    def folder(self) -> str:
+        """The name of its folder."""
+        slug = re.sub(r"[^A-Za-z0-9.]+", "-", re.sub(r"^https?://", "", self.address)).strip("-")
+        return slug if self.account is None else f"{slug}@{sha256(self.account.encode()).hexdigest()[:8]}"
+
+
+def destination_of(job: Job) -> Destination:
+    """Return the destination of a job."""
+    if job.delivery.sandbox:
+        return Destination(SANDBOX)
+    parts = urlsplit(job.delivery.api)
+    host = parts.hostname or ""
+    if host in _ONE_API:
+        return Destination("esputnik.com", job.delivery.account)
+    port = f":{parts.port}" if parts.port else ""
+    return Destination(f"{parts.scheme}://{host}{port}{parts.path}", job.delivery.account)
+
+
+def state_folder(job: Job, given: Path | None) -> Path:
+    """Return the state folder: `--state`, else CLICKREPLAY_STATE (a folder for all jobs), else `.clickreplay/` beside the job file."""
+    if given is not None:
+        return given
+    if os.environ.get("CLICKREPLAY_STATE"):
+        return Path(os.environ["CLICKREPLAY_STATE"]) / job.job
+    return job.folder / ".clickreplay" / job.job
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The folder of one destination."""
+
+    folder: Path
+    destination: Destination
+
+    @property
+    def checkpoint(self) -> Path:
+        """The checkpoint file."""
+        return self.folder / "checkpoint.sqlite"
+
+    @property
+    def ledger(self) -> Path:
+        """The folder of the ledger."""
+        return self.folder / "ledger"
+
+    @property
+    def planning(self) -> Path:
+        """Where a plan is being made; what lies here was never finished."""
+        return self.folder / "planning"
+
+    def run(self, name: str) -> Path:
+        """The folder of a run."""
+        return self.folder / "runs" / name
+
+    @property
+    def exists(self) -> bool:
+        """True where a run of this destination has been planned."""
+        return self.checkpoint.exists()
+
+    def create(self) -> None:
+        """Make the folders, for their owner alone."""
+        try:
+            for folder in (self.folder, self.ledger, self.folder / "runs"):
+                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self.folder.chmod(0o700)
+            (self.folder / "destination.json").write_text(
+                json.dumps({"address": self.destination.address, "account": self.destination.account}), "utf-8"
+            )
+        except OSError as error:
+            raise StateError(
+                f"the state folder {self.folder} cannot be written: {error.strerror}",
+                hint="give another place with --state or CLICKREPLAY_STATE; it must last between runs",
+            ) from error
+
+    def clear_planning(self) -> Path:
+        """Return an empty folder to make a plan in."""
+        shutil.rmtree(self.planning, ignore_errors=True)
+        self.planning.mkdir(mode=0o700)
+        return self.planning
+
+
+def place_of(job: Job, state: Path) -> Place:
+    """Return the folder of the job's destination.
+
+    A pin (`account`) that is added or taken away later does not make a new destination where there is only one: what was sent to this
+    address stays sent.
+    """
+    wanted = destination_of(job)
+    known = [place for place in places(state) if place.destination.address == wanted.address]
+    for place in known:
+        if place.destination == wanted:
+            return place
+    organisations = {place.folder: organisation(place) for place in known}
+    if wanted.account is not None:
+        for place in known:
+            if place.destination.account is None and organisations[place.folder] == wanted.account:
+                return place
+    elif len(known) == 1:
+        return known[0]
+    elif known:
+        names = ", ".join(sorted(p.destination.account or "(none)" for p in known))
+        raise JobError(f"{wanted.address} has been posted to under several accounts: {names}", hint="say which by `delivery.account`")
+    return Place(state / wanted.folder, wanted)
+
+
+def places(state: Path) -> list[Place]:
+    """Return the folders of all destinations under a state folder."""
+    found = []
+    for file in sorted(state.glob("*/destination.json")):
+        said = json.loads(file.read_text("utf-8"))
+        found.append(Place(file.parent, Destination(said["address"], said["account"])))
+    return found
+
+
+def organisation(place: Place) -> str | None:
+    """Return the organisation that the API has named for this destination, if it has."""
+    file = place.folder / "organisation"
+    return file.read_text("utf-8") if file.exists() else None
+
+
+def remember_organisation(place: Place, name: str) -> None:
+    """Record the organisation that the API has named."""
+    (place.folder / "organisation").write_text(name, "utf-8")
+
+
+@contextmanager
+def locked(place: Place) -> Iterator[None]:
+    """Hold the destination's lock; raise AgainError while another call holds it. The operating system frees it with the process."""
+    with (place.folder / "lock").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise AgainError(
+                f"another call of this job is at work on {place.destination}", hint="wait for it, or see `clickreplay status`"
+            ) from error
+        yield
+
+
+def require_ledger(place: Place) -> None:
+    """Raise GuardError where nothing has been kept: `--require-state` is for schedulers whose checkouts come and go."""
+    if not place.exists:
+        raise GuardError(
+            "require_state",
+            f"no ledger at {place.folder}",
+            hint="a state that moved would send everything twice: mend --state, or start one with --new-state",
+        )

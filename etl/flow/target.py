@@ -1,0 +1,90 @@
+"""Who receives a run's requests: the API with the key from the environment, its account checked, or the built-in sandbox."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from etl.delivery.account import check_account
+from etl.delivery.post import Bulk, Settings
+from etl.errors import RefusedError
+from etl.flow.state import Place, organisation, remember_organisation
+from etl.job.models import Job
+from etl.sandbox.process import start_child
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The API's address and the key."""
+
+    api: str
+    key: str = field(repr=False)
+
+
+@contextmanager
+def open_target(job: Job, place: Place, say: Callable[[str], None]) -> Iterator[Target]:
+    """Give the target of a job's requests; raise RefusedError for a missing key or another account than the one expected."""
+    if job.delivery.sandbox:
+        with start_child(place.folder / "sandbox.sqlite") as child:
+            say(f"sandbox: the built-in stand-in; what it accepts stands in {child.record}")
+            yield Target(child.url, "sandbox")
+        return
+    target = Target(job.delivery.api, api_key(job.delivery.api_key_env))
+    _check(target, job, place, say)
+    yield target
+
+
+def api_key(variable: str) -> str:
+    """Return the key from the environment variable, or from the file that `<variable>_FILE` names; raise RefusedError."""
+    if key := os.environ.get(variable, "").strip():
+        return key
+    if file := os.environ.get(f"{variable}_FILE"):
+        try:
+            if key := Path(file).read_text("utf-8").strip():
+                return key
+        except OSError as error:
+            raise RefusedError(f"{variable}_FILE names {file}, which cannot be read: {error.strerror}") from error
+        raise RefusedError(f"{variable}_FILE names {file}, which is empty")
+    raise RefusedError(
+        f"no API key: the environment has neither {variable} nor {variable}_FILE",
+        hint=f"export {variable}=… (never in the job file or on the command line)",
+    )
+
+
+def _check(target: Target, job: Job, place: Place, say: Callable[[str], None]) -> None:
+    """Ask whose key it is before the first event (DESIGN, promise 7); what cannot be asked is a warning."""
+    account = check_account(target.api, target.key, timeout=job.delivery.timeout.total_seconds())
+    if account.warning is not None:
+        say(f"warning: {account.warning}")
+    if account.organisation is None:
+        return
+    say(f"account: {account.organisation}")
+    pinned, known = job.delivery.account, organisation(place)
+    for name, source in ((pinned, "delivery.account pins"), (known, "earlier runs to this destination were for")):
+        if name is not None and name != account.organisation:
+            raise RefusedError(
+                f"the API key belongs to {account.organisation!r}, {source} {name!r}", hint="use the key of that organisation"
+            )
+    if known is None:
+        remember_organisation(place, account.organisation)
+
+
+def settings_of(job: Job, target: Target) -> Settings:
+    """Return the delivery's settings as the job has them now: they may change while a run goes on."""
+    d = job.delivery
+    return Settings(
+        api=target.api,
+        key=target.key,
+        method=d.method,
+        rate=d.rate,
+        concurrency=d.concurrency,
+        bulk=Bulk(d.bulk.size, d.bulk.pause.total_seconds()) if d.bulk else None,
+        timeout=d.timeout.total_seconds(),
+        give_up=d.give_up.total_seconds(),
+        on_unknown=d.on_unknown,
+        time_param=d.time_param,
+        max_rejected=d.max_rejected,
+    )

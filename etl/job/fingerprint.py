@@ -1,0 +1,36 @@
+"""The hash of a job's mapping: what decides which events come out of which rows (RULES §2)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import timedelta
+from typing import Any
+
+from etl.job.models import Job
+
+#: What may change without another mapping: where and how fast events go, and the guards.
+_NOT_MAPPING = {"delivery", "expect", "max_invalid", "changed", "keep"}
+
+#: Mappings whose order has a meaning: expressions build on those above, filters and lookups are taken in turn.
+_ORDERED = ("let", "filters", "lookups")
+
+
+def mapping_hash(job: Job) -> str:
+    """Return 16 hexadecimal digits of SHA-256 over the job without `delivery` and the guards.
+
+    The order of keys counts only where it means something; comments, short forms and values that are the default do
+    not, so that a later version with more keys gives the same hash. A transform's code is for the caller to add.
+    """
+    mapping = job.model_dump(exclude=_NOT_MAPPING, exclude_defaults=True)
+    for key in _ORDERED:
+        if key in mapping:
+            mapping[key] = list(mapping[key].items())
+    text = json.dumps(mapping, sort_keys=True, ensure_ascii=True, separators=(",", ":"), default=_plain)
+    return hashlib.sha256(b"clickreplay mapping 1\n" + text.encode()).hexdigest()[:16]
+
+
+def _plain(value: Any) -> int:
+    if isinstance(value, timedelta):
+        return value // timedelta(microseconds=1)
+    raise TypeError(f"no plain form of {type(value).__name__}")

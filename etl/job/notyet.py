@@ -1,0 +1,52 @@
+"""What DESIGN promises and this version does not have yet: refused with words, never passed over in silence.
+
+The issue that builds one of these deletes its line here; the models know all of them already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from etl.job.mistakes import Where
+from etl.job.section import Fault
+
+
+def _given(value: object) -> bool:
+    return value is not None and value is not False and value != {} and value != []
+
+
+def _is(*words: str) -> Callable[[object], bool]:
+    return lambda value: value in words
+
+
+def _remote(value: object) -> bool:
+    paths = value if isinstance(value, list | tuple) else [value]
+    return any(isinstance(p, str) and p.lower().startswith(("s3://", "gs://", "https://", "http://")) for p in paths)
+
+
+#: The key, which of its values are not there yet, what they are called, and what an analyst can do meanwhile.
+NOT_YET: tuple[tuple[Where, Callable[[object], bool], str, str], ...] = (
+    (("transform",), _given, "`transform`", "use `let` and `filters`"),
+    (("lookups",), _given, "`lookups`", "join the tables before the export"),
+    (("contacts",), _given, "`contacts`", "use `filters`"),
+    (("source", "format"), _is("access_log"), "the format access_log", "use csv, parquet or ndjson"),
+    (("source", "log_format"), _given, "`log_format`", "use the formats csv, parquet or ndjson"),
+    (("source", "path"), _remote, "reading from s3://, gs:// or https://", "copy the files to a local folder"),
+    (("filters", "bots"), _given, "the ready filter `bots`", "use an expression under another name"),
+    (("filters", "static"), _given, "the ready filter `static`", "use an expression under another name"),
+    (("filters", "methods"), _given, "the ready filter `methods`", "use an expression under another name"),
+    (("filters", "status"), _given, "the ready filter `status`", "use an expression under another name"),
+    (("delivery", "method"), _is("past_events"), "the method past_events", "use `method: event`"),
+    (("delivery", "window"), _given, "`window`", "start the run within the hours you mean"),
+)
+
+
+def not_yet(raw: Mapping[str, Any]) -> Iterator[Fault]:
+    """Yield a fault for each key of the raw job that asks for something this version does not have."""
+    for where, asks, what, instead in NOT_YET:
+        value: object = raw
+        for step in where:
+            value = value.get(step) if isinstance(value, Mapping) else None
+        if asks(value):
+            yield Fault(where, f"this version does not have {what} yet; {instead}")

@@ -1,0 +1,23 @@
+"""Values of the job file as a mistake may show them: short, and without secrets and people's addresses."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+_EMAIL = re.compile(r"([A-Za-z0-9._%+-])[A-Za-z0-9._%+-]*@(?=[A-Za-z0-9-]+\.)")
+_LOGIN = re.compile(r"(?<=://)[^/@\s]+@")
+_LONGEST = 60
+
+
+def shown(value: object) -> str:
+    """Return `value` in backquotes, or in words where it is no scalar: short, logins and e-mails masked."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, Mapping):
+        return "a mapping"
+    if isinstance(value, list | tuple):
+        return "a list"
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    text = _EMAIL.sub(r"\1***@", _LOGIN.sub("***@", text.replace("\n", " ")))
+    return f"`{text if len(text) <= _LONGEST else text[: _LONGEST - 1] + '…'}`"

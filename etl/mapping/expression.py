@@ -1,0 +1,226 @@
+"""One expression of the job: read by DuckDB's own parser, its names and functions checked, before any row is seen.
+
+What is refused is RULES §11's list: names that are no columns, subqueries, windows and aggregates, functions of the clock, of chance or
+of the settings (a plan must come out the same twice), and text compared with a number.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from functools import cache
+from typing import Any
+
+import duckdb
+
+from etl.mapping.names import Names
+from etl.sql import quote
+
+Node = dict[str, Any]
+
+#: Functions and operators that give a value or null and never fail, whatever text they get: no TRY around these.
+_NEVER_FAIL = frozenset(
+    "lower upper trim ltrim rtrim coalesce concat concat_ws || ~~ !~~ ~~* !~~* starts_with ends_with contains prefix suffix length "
+    "strlen replace left right split_part nullif struct_extract struct_pack list_value len row list_contains "
+    "list_transform list_filter list_apply".split()
+)
+_SAFE_CLASSES = frozenset(
+    {"COLUMN_REF", "CONSTANT", "COMPARISON", "CONJUNCTION", "CASE", "BETWEEN", "OPERATOR", "FUNCTION", "LAMBDA", "TYPE"}
+)
+_REFUSED_CLASSES = {
+    "SUBQUERY": "a subquery (an expression sees one row; for a list use list_contains(list, value))",
+    "WINDOW": "a window function (an expression sees one row)",
+    "STAR": "`*` (name the columns)",
+    "PARAMETER": "a parameter",
+    "DEFAULT": "DEFAULT",
+}
+_MACROS = ("array_", "list_", "map_contains", "md5_number", "if", "nullif", "split_part", "date_add", "fdiv", "fmod", "json")
+_REFUSED_SCALARS = frozenset({"version", "alias", "generate_subscripts", "sleep_ms", "in_search_path"})
+
+
+class ExpressionError(Exception):
+    """What is wrong with an expression, in an analyst's words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """An expression that may be run: its SQL, the names that it uses, and whether a value can make it fail."""
+
+    sql: str
+    uses: frozenset[str]  # columns, names of `let`, `item`
+    safe: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The names that an expression may use: the source's columns, and others (`let`, `item`) that hide columns."""
+
+    columns: Names
+    others: frozenset[str] = field(default_factory=frozenset)
+
+    def find(self, name: str) -> str | None:
+        """Return the name that `name` stands for, or None."""
+        for other in self.others:
+            if other.lower() == name.lower():
+                return other
+        return self.columns.find(name)
+
+    def plus(self, *names: str) -> Scope:
+        """Return this scope with more names."""
+        return Scope(self.columns, self.others | set(names))
+
+
+@cache
+def _functions() -> Mapping[str, frozenset[str]]:
+    """Return what DuckDB's catalogue says of its functions: names by kind (scalar, aggregate, macro, …, `unstable`)."""
+    with duckdb.connect(":memory:") as connection:
+        rows = connection.execute("SELECT function_name, function_type, stability FROM duckdb_functions()").fetchall()
+    kinds: dict[str, set[str]] = {}
+    for name, kind, stability in rows:
+        kinds.setdefault(kind, set()).add(name)
+        if kind == "scalar" and stability != "CONSISTENT":
+            kinds.setdefault("unstable", set()).add(name)
+    return {kind: frozenset(names) for kind, names in kinds.items()}
+
+
+def parse(text: str, scope: Scope, connection: duckdb.DuckDBPyConnection) -> Expression:
+    """Read `text` as one SQL expression over `scope`; raise ExpressionError with what is wrong.
+
+    A text that is exactly a column's name is that column, even where SQL reserves the word (DESIGN, job file).
+    """
+    exact = scope.find(text) if text in scope.columns.columns or text in scope.others else None
+    if exact is not None:
+        return Expression(quote(exact), frozenset({exact}), safe=True)
+    tree = _tree(text, connection)
+    uses: set[str] = set()
+    for node, bound in _nodes(tree):
+        _check_node(node)
+        if node["class"] != "COLUMN_REF":
+            continue
+        first = node["column_names"][0]
+        if first.lower() in bound:
+            continue
+        found = scope.find(first)
+        if found is None:
+            raise ExpressionError(_unknown_name(first, scope))
+        uses.add(found)
+    safe = all(_never_fails(node) for node, _ in _nodes(tree))
+    return Expression(f"({text}\n)", frozenset(uses), safe)
+
+
+def _tree(text: str, connection: duckdb.DuckDBPyConnection) -> Node:
+    answer = json.loads(connection.execute("SELECT json_serialize_sql(?)", [f"SELECT {text}\n"]).fetchall()[0][0])
+    if answer["error"]:
+        raise ExpressionError(f"not an SQL expression: {answer['error_message']}")
+    node = answer["statements"][0]["node"] if len(answer["statements"]) == 1 else {}
+    if (
+        node.get("type") != "SELECT_NODE"
+        or len(node["select_list"]) != 1
+        or node["from_table"]["type"] != "EMPTY"
+        or node["where_clause"] or node["group_expressions"] or node["having"] or node["qualify"] or node["modifiers"]
+        or node["select_list"][0].get("alias")
+    ):  # fmt: skip
+        raise ExpressionError("expected one SQL expression, without `;`, `as`, `from` or a second value")
+    tree: Node = node["select_list"][0]
+    return tree
+
+
+def _nodes(node: Any, bound: frozenset[str] = frozenset()) -> Iterator[tuple[Node, frozenset[str]]]:
+    """Yield every node of an expression with the names that lambdas around it have bound."""
+    if isinstance(node, list):
+        for child in node:
+            yield from _nodes(child, bound)
+    elif isinstance(node, dict):
+        if node.get("class") == "LAMBDA":
+            names = frozenset(n["column_names"][0].lower() for n, _ in _nodes(node["lhs"]) if n["class"] == "COLUMN_REF")
+            yield node, bound
+            yield from _nodes(node["expr"], bound | names)
+            return
+        if "class" in node:
+            yield node, bound
+        for child in node.values():
+            yield from _nodes(child, bound)
+
+
+def _check_node(node: Node) -> None:
+    if node["class"] in _REFUSED_CLASSES:
+        raise ExpressionError(f"{_REFUSED_CLASSES[node['class']]} is not possible here")
+    if node["class"] == "FUNCTION" and not node.get("is_operator"):
+        _check_function(node["function_name"].lower(), len(node["arguments"]))
+
+
+def _check_function(name: str, arguments: int) -> None:
+    functions = _functions()
+    if name in functions["unstable"] or name in _REFUSED_SCALARS or name == "ago" or (name == "age" and arguments < 2):
+        raise ExpressionError(f"{name}() is not possible here: a plan must come out the same twice")
+    if name == "unnest":
+        raise ExpressionError("unnest() is not possible here: use `each:` for one event an element")
+    if name in functions["scalar"] or (name in functions["macro"] and name.startswith(_MACROS)):
+        return
+    if name in functions["aggregate"] or name in functions["window"]:
+        raise ExpressionError(f"{name}() is an aggregate: an expression sees one row")
+    if any(name in functions[kind] for kind in ("table", "table_macro", "pragma", "macro")):
+        raise ExpressionError(f"{name}() is not possible here: an expression sees the row and nothing else")
+    close = get_close_matches(name, functions["scalar"], n=1)
+    raise ExpressionError(f"no function `{name}`" + (f"; did you mean `{close[0]}`?" if close else ""))
+
+
+def _unknown_name(name: str, scope: Scope) -> str:
+    return (
+        f"no column `{name}`{scope.columns.near(name, scope.others)} "
+        f"(text is written as SQL writes it: \"'{name}'\")"
+    )
+
+
+def _never_fails(node: Node) -> bool:
+    if node["class"] == "CAST":
+        return bool(node["try_cast"])
+    if node["class"] not in _SAFE_CLASSES:
+        return False
+    return node["class"] != "FUNCTION" or node["function_name"].lower() in _NEVER_FAIL
+
+
+def names_in(text: str, connection: duckdb.DuckDBPyConnection) -> set[str]:
+    """Return every name that an expression mentions, columns or not; nothing for a text that cannot be read."""
+    try:
+        nodes = list(_nodes(_tree(text, connection)))
+    except ExpressionError:
+        return {text}
+    return {text, *(node["column_names"][0] for node, _ in nodes if node["class"] == "COLUMN_REF")}
+
+
+def complaint(text: str, connection: duckdb.DuckDBPyConnection) -> str | None:
+    """Return what is wrong with an expression whatever the columns are, or None."""
+    try:
+        for node, _ in _nodes(_tree(text, connection)):
+            _check_node(node)
+    except ExpressionError as error:
+        return None if text.isidentifier() else str(error)
+    return None
+
+
+def comparisons(text: str, connection: duckdb.DuckDBPyConnection) -> Iterator[tuple[str, str]]:
+    """Yield the pairs of SQL texts that an expression compares for being equal.
+
+    DuckDB refuses `text > 1` by itself, but lets `text = 1` and `text in (1, 2)` pass and compares the texts (measured, 2.0.0).
+    """
+    for node, bound in _nodes(_tree(text, connection)):
+        sides: list[Node] = []
+        if node["class"] == "COMPARISON":
+            sides = [node["left"], node["right"]]
+        elif node["type"] in ("COMPARE_IN", "COMPARE_NOT_IN"):
+            sides = node["children"]
+        elif node["class"] == "FUNCTION" and node["function_name"].lower() == "nullif":
+            sides = [argument["expression"] for argument in node["arguments"]]
+        if not bound:
+            for other in sides[1:]:
+                yield _text_of(sides[0], connection), _text_of(other, connection)
+
+
+def _text_of(node: Node, connection: duckdb.DuckDBPyConnection) -> str:
+    statement = json.loads(connection.execute("SELECT json_serialize_sql('SELECT 1')").fetchall()[0][0])
+    statement["statements"][0]["node"]["select_list"] = [node]
+    rows = connection.execute("SELECT json_deserialize_sql(?)", [json.dumps(statement)]).fetchall()
+    return str(rows[0][0]).removeprefix("SELECT ").rstrip(";")

@@ -1,0 +1,151 @@
+"""How a value of any SQL type becomes what the API wants: text, a number, a flag, a list of texts, or JSON.
+
+Each function takes SQL and its DuckDB type and gives SQL. Blank text is null everywhere (RULES §3); NaN is null (RULES §11).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+_INTEGERS = frozenset({
+    "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT", "BIGNUM",
+})  # fmt: skip
+_FLOATS = frozenset({"FLOAT", "DOUBLE"})
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """The SQL of a value, and where a value can be of the wrong kind: SQL that is true there, and the fault's word."""
+
+    value: str
+    wrong: str | None = None
+    fault: str = ""
+
+
+def is_number(kind: str) -> bool:
+    """Say whether a DuckDB type is numeric."""
+    return kind in _INTEGERS or kind in _FLOATS or kind.startswith("DECIMAL")
+
+
+def is_text(kind: str) -> bool:
+    """Say whether a DuckDB type is text."""
+    return kind == "VARCHAR"
+
+
+def is_list(kind: str) -> bool:
+    """Say whether a DuckDB type is a list (or an array of a fixed size)."""
+    return kind.endswith("]")
+
+
+def text(sql: str, kind: str) -> str:
+    """Text as it stands; a whole number in a floating column without `.0` (RULES §3); a list or struct as JSON."""
+    if is_text(kind):
+        return f"CASE WHEN trim({sql}) <> '' THEN {sql} END"
+    if kind in _FLOATS:
+        return _float_text(sql)
+    if kind.startswith("DECIMAL"):
+        return f"regexp_replace(CAST({sql} AS VARCHAR), '(\\.[0-9]*?)0+$', '\\1').rtrim('.')"
+    if kind == "TIMESTAMP WITH TIME ZONE":
+        return f"strftime({sql}, '%Y-%m-%dT%H:%M:%S.%fZ')"
+    if kind.startswith(("STRUCT", "MAP", "UNION")) or is_list(kind) or kind == "JSON":
+        return f"CAST(to_json({sql}) AS VARCHAR)"
+    return f"CAST({sql} AS VARCHAR)"
+
+
+def _float_text(sql: str) -> str:
+    return (
+        f"CASE WHEN isnan({sql}) THEN NULL WHEN abs({sql}) < 1e15 AND {sql} = trunc({sql}) "
+        f"THEN CAST(CAST({sql} AS BIGINT) AS VARCHAR) ELSE CAST({sql} AS VARCHAR) END"
+    )
+
+
+def number(sql: str, kind: str, decimal: str = ".") -> Cast:
+    """A double; text that is none is `not_a_number`. `decimal` is the decimal sign of the source's texts."""
+    if is_number(kind):
+        return Cast(f"CASE WHEN NOT isnan(CAST({sql} AS DOUBLE)) THEN CAST({sql} AS DOUBLE) END")
+    if is_text(kind):
+        given = f"CASE WHEN trim({sql}) <> '' THEN {sql} END"
+        value = f"TRY_CAST({point(given, decimal)} AS DOUBLE)"
+        return Cast(f"CASE WHEN NOT isnan({value}) THEN {value} END", f"({given}) IS NOT NULL AND {value} IS NULL", "not_a_number")
+    return Cast("CAST(NULL AS DOUBLE)", f"({sql}) IS NOT NULL", "not_a_number")
+
+
+def point(sql: str, decimal: str) -> str:
+    """Return SQL of a number's text with the decimal sign as SQL writes it; a point in it then makes it none."""
+    if decimal == ".":
+        return sql
+    return f"CASE WHEN NOT contains({sql}, '.') THEN replace({sql}, '{decimal}', '.') END"
+
+
+def flag(sql: str, kind: str) -> Cast:
+    """0 or 1; a boolean is turned. Other numbers pass: the model of the type refuses them."""
+    if kind == "BOOLEAN":
+        return Cast(f"CAST({sql} AS BIGINT)")
+    if is_number(kind):
+        whole = f"{sql} = trunc({sql})" if kind not in _INTEGERS else "true"
+        return Cast(f"CASE WHEN {whole} THEN TRY_CAST({sql} AS BIGINT) END", f"NOT ({whole})", "not_0_or_1")
+    if is_text(kind):
+        given = f"lower(CASE WHEN trim({sql}) <> '' THEN trim({sql}) END)"
+        value = f"CASE {given} WHEN '1' THEN 1::BIGINT WHEN 'true' THEN 1 WHEN '0' THEN 0 WHEN 'false' THEN 0 END"
+        return Cast(value, f"{given} IS NOT NULL AND ({value}) IS NULL", "not_0_or_1")
+    return Cast("CAST(NULL AS BIGINT)", f"({sql}) IS NOT NULL", "not_0_or_1")
+
+
+def texts(sql: str, kind: str) -> str:
+    """A list of texts: a list's elements that are not blank, or the one value; an empty list is null."""
+    if is_list(kind):
+        element = kind[: kind.rindex("[")]
+        each = f"list_filter(list_transform({sql}, lambda x: {text('x', element)}), lambda x: x IS NOT NULL)"
+        return f"CASE WHEN len({each}) > 0 THEN {each} END"
+    one = text(sql, kind)
+    return f"CASE WHEN ({one}) IS NOT NULL THEN [{one}] END"
+
+
+def json(sql: str, kind: str) -> str:
+    """A JSON value as text: numbers and booleans as they are, times as ISO 8601, lists and structs nested."""
+    if kind in _FLOATS:
+        return f"CASE WHEN isfinite({sql}) THEN {_float_text(sql)} END"
+    if is_number(kind):
+        return text(sql, kind)
+    if kind == "BOOLEAN" or kind == "JSON":
+        return f"CAST({sql} AS VARCHAR)"
+    if kind.startswith(("STRUCT", "MAP", "UNION")) or is_list(kind):
+        return f"CAST(to_json({sql}) AS VARCHAR)"
+    if kind == "TIMESTAMP":
+        return f"CAST(to_json(strftime({sql}, '%Y-%m-%dT%H:%M:%S')) AS VARCHAR)"
+    return f"CAST(to_json({text(sql, kind)}) AS VARCHAR)"
+
+
+def typed(sql: str, kind: str, to: str, decimal: str) -> Cast:
+    """A column of `source.types`: the value, and where it does not fit (RULES §3)."""
+    given = f"CASE WHEN trim({sql}) <> '' THEN trim({sql}) END" if is_text(kind) else sql
+    value = _TYPES[to](given, is_text(kind), decimal)
+    return Cast(value, f"({given}) IS NOT NULL AND ({value}) IS NULL", "type")
+
+
+def _int(sql: str, from_text: bool, decimal: str) -> str:
+    if not from_text:
+        return f"CASE WHEN TRY_CAST({sql} AS DOUBLE) = trunc(TRY_CAST({sql} AS DOUBLE)) THEN TRY_CAST({sql} AS BIGINT) END"
+    # TRY_CAST alone would round '5.7' to 6.
+    sign = "." if decimal == "." else decimal
+    return f"CASE WHEN regexp_full_match({sql}, '[+-]?[0-9]+([{sign}]0*)?') THEN TRY_CAST({point(sql, decimal)} AS BIGINT) END"
+
+
+def _cast(to: str) -> Callable[[str, bool, str], str]:
+    return lambda sql, from_text, decimal: f"TRY_CAST({sql} AS {to})"
+
+
+def _numeric(to: str) -> Callable[[str, bool, str], str]:
+    return lambda sql, from_text, decimal: f"TRY_CAST({point(sql, decimal) if from_text else sql} AS {to})"
+
+
+_TYPES: dict[str, Callable[[str, bool, str], str]] = {
+    "int": _int,
+    "decimal": _numeric("DECIMAL(38, 9)"),
+    "float": _numeric("DOUBLE"),
+    "bool": _cast("BOOLEAN"),
+    "text": _cast("VARCHAR"),
+    "date": _cast("DATE"),
+    "timestamp": _cast("TIMESTAMP"),
+}

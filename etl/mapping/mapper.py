@@ -1,0 +1,207 @@
+"""Batches in, matches out: runs the compiled job over one Arrow batch after the other."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from etl.job.models import Job
+from etl.mapping import instants
+from etl.mapping.blank import blank_to_null
+from etl.mapping.program import BATCH, ITEM, OUT, ROWS, Program, RuleProgram, compile_job, taken
+from etl.sql import connect, fetch, quote
+from etl.tables import ELEMENT, FAULT, FILE, ORDINAL, PLACE, QUARANTINE, ROW
+
+#: Errors that no value of a row can cause.
+_NOT_OF_A_VALUE = (
+    duckdb.BinderException,
+    duckdb.CatalogException,
+    duckdb.FatalException,
+    duckdb.InternalException,
+    duckdb.OutOfMemoryException,
+    duckdb.ParserException,
+)
+
+_RAW_TIME = (instants.UTC_COLUMN, instants.LOCAL_COLUMN, instants.KIND_COLUMN)
+
+
+@dataclass(frozen=True, slots=True)
+class RuleMatches:
+    """The matches of one rule in one batch, and, where a row holds the list of products, the products."""
+
+    rule: int
+    table: pa.Table
+    elements: pa.Table | None
+
+
+@dataclass(slots=True)
+class Mapped:
+    """What one batch gave. `matches` counts those of all rules, `matched` the rows that have any."""
+
+    rows: int = 0
+    matches: int = 0
+    matched: int = 0
+    filtered: Counter[str] = field(default_factory=Counter)
+    by_rule: list[RuleMatches] = field(default_factory=list)
+    failed: list[pa.Table] = field(default_factory=list)  # rows and matches that failed before they had fields: QUARANTINE
+    moved_times: Counter[str] = field(default_factory=Counter)  # local times `twice` and `skipped`
+
+
+class Mapper:
+    """The compiled job with its own DuckDB, which sees the batch and nothing else: no file, no network, a locked configuration."""
+
+    def __init__(self, job: Job, schema: pa.Schema, now: datetime, only: frozenset[str] = frozenset(), memory: str = "400MB") -> None:
+        """Compile `job` for a source of `schema`; raise JobMistakes. `now` is the plan's; `only` keeps these keyValues."""
+        self._job = job
+        self._now = now
+        self._only = pa.array(sorted(only), pa.string()) if only else None
+        self._connection = connect(memory=memory)
+        self._kinds: dict[int, int] = {}  # rule → the kind of its times, settled by the first
+        self.program: Program = compile_job(job, schema, self._connection)
+
+    def map(self, batch: pa.Table, files: list[str]) -> Mapped:
+        """Map one batch; `files` are the names of the inputs, for the quarantine."""
+        result = Mapped()
+        self._map(batch, files, result)
+        return result
+
+    def _map(self, batch: pa.Table, files: list[str], result: Mapped) -> None:
+        try:
+            part = self._try(batch, files)
+        except duckdb.Error as error:
+            # TRY misses some errors (an unknown time zone, say): halve down to the row (RULES §11).
+            if isinstance(error, _NOT_OF_A_VALUE):
+                raise
+            if batch.num_rows > 1:
+                half = batch.num_rows // 2
+                self._map(batch.slice(0, half), files, result)
+                self._map(batch.slice(half), files, result)
+                return
+            part = Mapped(rows=1, failed=[_quarantine(batch, batch, files, None, "expression.failed")])
+        _merge(result, part)
+
+    def _try(self, batch: pa.Table, files: list[str]) -> Mapped:
+        used = batch.select([*PLACE.names, *self.program.columns])
+        connection = self._connection
+        connection.register(BATCH, blank_to_null(used))
+        connection.execute(self.program.rows)
+        result = Mapped(rows=batch.num_rows)
+        self._count(result)
+        result.failed.extend(self._failures(batch, files))
+        for index, rule in enumerate(self.program.rules):
+            matches = fetch(connection, rule.matches)
+            if matches.num_rows == 0:
+                continue
+            elements = fetch(connection, rule.elements) if rule.elements else None
+            matches = self._in_time(index, rule, matches, result)
+            matches = self._keep_known(matches, result)
+            result.by_rule.append(RuleMatches(index, matches, elements))
+        return result
+
+    def _count(self, result: Mapped) -> None:
+        matches = " + ".join(f"abs({taken(i)})" for i in range(len(self.program.rules)))
+        statement = (
+            f"SELECT {OUT}, count(*), sum(n), count(*) FILTER (n > 0) "
+            f"FROM (SELECT {OUT}, {matches} AS n FROM {ROWS}) GROUP BY {OUT}"
+        )
+        for out, rows, matches_of_all, matched in self._connection.execute(statement).fetchall():
+            if out is None:
+                result.matches += int(matches_of_all)
+                result.matched += matched
+                if rows > matched:
+                    result.filtered["no_rule"] += rows - matched
+            elif out > 0:
+                result.filtered[self.program.filters[out - 1]] += rows
+
+    def _failures(self, batch: pa.Table, files: list[str]) -> Iterator[pa.Table]:
+        """The rows whose filter failed and the matches whose `where` or `each` failed."""
+        checks = [(f"{OUT} = -{n}", None, f"filters.{name}.failed") for n, name in enumerate(self.program.filters, 1)]
+        for index, rule in enumerate(self.program.rules):
+            reason = "where.failed" if rule.rule.where is not None else "each.failed"
+            checks.append((f"{taken(index)} < 0", index, reason))
+        for condition, rule_index, reason in checks:
+            bad = fetch(self._connection, f"SELECT * FROM {ROWS} WHERE {condition}")
+            if bad.num_rows:
+                yield _quarantine(batch, bad, files, rule_index, reason)
+
+    def _in_time(self, index: int, rule: RuleProgram, matches: pa.Table, result: Mapped) -> pa.Table:
+        """Replace the raw times by `instant`, with the faults `time` and `future`."""
+        if rule.time is None:
+            return matches.append_column("instant", pa.nulls(matches.num_rows, instants.INSTANT))
+        utc, local, kinds = (matches[name].combine_chunks() for name in _RAW_TIME)
+        if index not in self._kinds and (kind := instants.first_kind(kinds)) is not None:
+            self._kinds[index] = kind
+        settled = instants.settle(utc, local, kinds, rule.time.zone, self._kinds.get(index))
+        result.moved_times["twice"] += settled.twice
+        result.moved_times["skipped"] += settled.skipped
+        matches = matches.drop_columns(list(_RAW_TIME)).append_column("instant", settled.values)
+        matches = matches.append_column(f"{FAULT}time", pc.is_null(settled.values))
+        return matches.append_column(f"{FAULT}future", instants.is_future(settled.values, self._now))
+
+    def _keep_known(self, matches: pa.Table, result: Mapped) -> pa.Table:
+        """Drop the matches without a contact where the job says `anonymous`, then those that `only` does not name."""
+        if self._job.drops_anonymous:
+            faults = [matches[c] for c in matches.column_names if c.startswith((f"{FAULT}contact.", f"{FAULT}key."))]
+            keep = pc.is_valid(matches["key"])
+            for fault in faults:
+                keep = pc.or_(keep, fault)
+            matches = _drop(matches, keep, "anonymous", result)
+        if self._only is not None:
+            matches = _drop(matches, pc.is_in(matches["key"], self._only), "only", result)
+        return matches
+
+
+def _drop(matches: pa.Table, keep: pa.ChunkedArray, reason: str, result: Mapped) -> pa.Table:
+    kept = matches.filter(keep)
+    if kept.num_rows < matches.num_rows:
+        result.filtered[reason] += matches.num_rows - kept.num_rows
+    return kept
+
+
+def _quarantine(batch: pa.Table, bad: pa.Table, files: list[str], rule: int | None, reason: str) -> pa.Table:
+    return quarantine(batch, bad, files, rule, pa.array([[reason]] * bad.num_rows, pa.list_(pa.string())))
+
+
+def quarantine(batch: pa.Table, bad: pa.Table, files: list[str], rule: int | None, reasons: pa.Array) -> pa.Table:
+    """Return the quarantine's rows for `bad` (place columns): the original values come from `batch`, found by ordinal."""
+    ordinals = batch[ORDINAL].to_numpy()
+    at = np.searchsorted(ordinals, bad[ORDINAL].to_numpy())
+    originals = batch.drop_columns(PLACE.names).take(at)
+    return pa.table(
+        {
+            "file": pa.array([files[i] for i in bad[FILE].to_pylist()], pa.string()),
+            "row": bad[ROW].cast(pa.int64()),
+            "element": bad[ELEMENT].cast(pa.int32()),
+            "rule": pa.array([rule] * bad.num_rows, pa.int16()),
+            "reasons": reasons,
+            "original": _as_json(originals),
+        },
+        schema=QUARANTINE,
+    )
+
+
+def _as_json(table: pa.Table) -> pa.Array:
+    if table.num_columns == 0:
+        return pa.nulls(table.num_rows, pa.string())
+    with connect(memory="200MB", threads=1) as connection:
+        connection.register("originals", table)
+        packed = ", ".join(f"{quote(c)} := {quote(c)}" for c in table.column_names)
+        found = fetch(connection, f"SELECT CAST(to_json(struct_pack({packed})) AS VARCHAR) AS j FROM originals")
+        return found["j"].combine_chunks().cast(pa.string())
+
+
+def _merge(result: Mapped, part: Mapped) -> None:
+    result.rows += part.rows
+    result.matches += part.matches
+    result.matched += part.matched
+    result.filtered += part.filtered
+    result.by_rule += part.by_rule
+    result.failed += part.failed
+    result.moved_times += part.moved_times

@@ -1,0 +1,413 @@
+"""The job's expressions compiled into SQL: checked against the input's real columns before any row is read.
+
+Order of elimination (RULES §3): types, `let`, filters, then the rules. Three statements come out: one that says of each row whether it
+falls out and which rules take it, one a rule that gives its matches, and one more for a rule whose row holds a list of products.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import duckdb
+import pyarrow as pa
+
+from etl.job.models import EventRule, Job, Time
+from etl.job.read import JobMistakes, Mistake
+from etl.mapping import instants, kinds
+from etl.mapping.contact import contact_layers
+from etl.mapping.expression import Expression, ExpressionError, Scope, comparisons, complaint, names_in, parse
+from etl.mapping.layers import Layers
+from etl.mapping.names import Names, snake_case
+from etl.sql import connect, literal, quote
+from etl.tables import ELEMENT, FAULT, FILE, LOCATORS, ORDINAL, PLACE, ROW
+from schemas import TYPES, Field
+
+ITEM = "_item"  # index of the element of `each`
+LINE = "_line"  # index of the element of a row's list of products
+OUT = "_out"  # why a row falls out: n for the n-th filter, -n where that filter fails; null while it stays
+GROUP = "_group"  # lines that are alike in this are one event
+CLEARED = "cleared"
+BATCH = "batch"
+ROWS = "rows"
+
+_PLACE = (FILE, ROW, ELEMENT, ORDINAL)
+
+
+def taken(rule: int) -> str:
+    """Return the column that says how often a rule takes a row: a number of matches, -1 where its `where` or `each` fails."""
+    return f"_taken_{rule}"
+
+
+@dataclass(frozen=True, slots=True)
+class RuleProgram:
+    """The statements of one event rule, and how its times are to be read."""
+
+    rule: EventRule
+    matches: str
+    elements: str | None  # the lines of a row that holds the list of products
+    time: Time | None
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """All statements of a job over the table `batch`; `columns` are those of the source that they use."""
+
+    columns: tuple[str, ...]
+    rows: str
+    filters: tuple[str, ...]
+    rules: tuple[RuleProgram, ...]
+
+
+def compile_job(job: Job, schema: pa.Schema, connection: duckdb.DuckDBPyConnection) -> Program:
+    """Compile `job` against the source's columns; raise JobMistakes with every mistake at once.
+
+    `connection` is a locked DuckDB in which `batch` stands for a table of `schema` and the place columns.
+    """
+    return _Compiler(job, schema, connection).compile()
+
+
+def keyed_expressions(job: Job) -> Iterator[tuple[str, str]]:
+    """Yield every expression of a job: (its key in the job file, its text)."""
+    yield from ((f"let.{name}", text) for name, text in job.let.items())
+    yield from ((f"filters.{name}", text) for name, text in job.named_filters.items())
+    for at, owner in (("", job), *((f"events[{i}].", rule) for i, rule in enumerate(job.events))):
+        yield from ((f"{at}{name}", text) for name in ("key_value", "id") if (text := getattr(owner, name)) is not None)
+        yield from ((f"{at}contact.{name}", text) for name, text in (owner.contact or {}).items())
+        if owner.time is not None:
+            yield f"{at}time.column" if at == "" else f"{at}time", owner.time.column
+    for index, rule in enumerate(job.events):
+        at = f"events[{index}]"
+        yield from ((f"{at}.{n}", text) for n in ("where", "each", "cleared") if (text := getattr(rule, n)) is not None)
+        yield from ((f"{at}.lines[{i}]", text) for i, text in enumerate(rule.lines or ()))
+        yield from ((f"{at}.{rule.part_name}.{name}", text) for name, text in (rule.part or {}).items())
+        if rule.part_each is not None:
+            yield f"{at}.{rule.part_name}.each", rule.part_each
+        yield from ((f"{at}.{name}", text) for name, text in rule.scalars.items())
+        yield from ((f"{at}.params.{name}", text) for name, text in rule.params.items())
+
+
+class _Compiler:
+    def __init__(self, job: Job, schema: pa.Schema, connection: duckdb.DuckDBPyConnection) -> None:
+        self.job = job
+        self.connection = connection
+        self.names = Names(schema.names)
+        self.mistakes: list[Mistake] = []
+        self.used: set[str] = set()
+        connection.register(BATCH, pa.schema([*PLACE, *schema]).empty_table())
+
+    def compile(self) -> Program:
+        scope = Scope(self.names)
+        self.used = self._columns_in_use()
+        layers = self._typed(self._base(tuple(c for c in self.names.columns if c in self.used)))
+        for name, text in self.job.let.items():
+            e = self._expression(text, f"let.{name}", scope, layers)
+            layers = layers.evaluate({name: e or _NULL})
+            scope = scope.plus(name)
+        layers = self._filters(layers, scope)
+        layers = self._wheres(layers, scope)
+        layers = layers.without(("filters.", "!bad:filters.", "where.", "!bad:where."))
+        rules = tuple(self._rule(index, rule, layers, scope) for index, rule in enumerate(self.job.events))
+        if self.mistakes:
+            raise JobMistakes(self.job.path, self.mistakes)
+        rows = f"CREATE OR REPLACE TEMP TABLE {ROWS} AS {layers.sql}"
+        columns = tuple(c for c in self.names.columns if c in self.used)
+        return Program(columns, rows, tuple(self.job.named_filters), rules)
+
+    def _columns_in_use(self) -> set[str]:
+        """The columns that any expression names: the rest is never read from the batch."""
+        names = (name for _, text in keyed_expressions(self.job) for name in names_in(text, self.connection))
+        return {column for name in names if (column := self.names.find(name)) is not None}
+
+    def _base(self, columns: tuple[str, ...]) -> Layers:
+        """The batch, each column also by its snake_case where no other has that name."""
+        taken_names = {c.lower() for c in columns}
+        aliases: dict[str, str] = {}
+        for column in columns:
+            alias = snake_case(column)
+            if alias and alias not in taken_names:
+                aliases[alias] = quote(column)
+                taken_names.add(alias)
+        place = ", ".join(map(quote, _PLACE))
+        named = "".join(f", {quote(c)}" for c in columns)
+        return Layers(f"SELECT {place}{named} FROM {BATCH}", (*_PLACE, *columns)).add(aliases)
+
+    def _typed(self, layers: Layers) -> Layers:
+        values: dict[str, str] = {}
+        flags: dict[str, str] = {}
+        for name, to in self.job.source.types.items():
+            column = self.names.find(name)
+            if column is None:
+                self._mistake(f"source.types.{name}", f"no column `{name}`{self.names.near(name)}")
+            if column not in layers.columns:
+                continue
+            kind = self._kind_of(quote(column), layers)
+            cast = kinds.typed(quote(column), kind, to, self.job.source.decimal)
+            for same in (column, snake_case(column)):
+                if same in layers.columns and self.names.find(same) == column:
+                    values[same] = cast.value
+                    flags[f"!bad:{same}"] = f"({cast.wrong})"
+        added = layers.add({**values, **flags})
+        return Layers(added.sql, added.columns, frozenset(values))
+
+    def _filters(self, layers: Layers, scope: Scope) -> Layers:
+        found = {f"filters.{n}": self._boolean(t, f"filters.{n}", scope, layers) for n, t in self.job.named_filters.items()}
+        layers = layers.evaluate(found)
+        cases = "".join(
+            f"WHEN {layers.failure(name)} THEN -{n} WHEN {quote(name)} THEN {n} " for n, name in enumerate(found, 1)
+        )
+        return layers.add({OUT: f"CAST({f'CASE {cases} END' if cases else 'NULL'} AS SMALLINT)"})
+
+    def _wheres(self, layers: Layers, scope: Scope) -> Layers:
+        wheres: dict[str, Expression] = {}
+        lists: dict[str, Expression] = {}
+        for index, rule in enumerate(self.job.events):
+            if rule.where is not None:
+                wheres[f"where.{index}"] = self._boolean(rule.where, f"events[{index}].where", scope, layers)
+            if rule.each is not None:
+                lists[f"each.{index}"] = self._list(rule.each, f"events[{index}].each", scope, layers)
+        layers = layers.evaluate({**wheres, **lists})
+        counts: dict[str, str] = {}
+        for index, rule in enumerate(self.job.events):
+            where, each = f"where.{index}", f"each.{index}"
+            many = f"CASE WHEN {layers.failure(each)} THEN -1 ELSE coalesce(len({quote(each)}), 0) END" if rule.each else "1"
+            picked = f"WHEN {layers.failure(where)} THEN -1 WHEN {quote(where)} THEN {many} ELSE 0" if rule.where else f"ELSE {many}"
+            counts[taken(index)] = f"CAST(CASE WHEN {quote(OUT)} IS NOT NULL THEN 0 {picked} END AS INTEGER)"
+        return layers.add(counts)
+
+    def _rule(self, index: int, rule: EventRule, rows: Layers, scope: Scope) -> RuleProgram:
+        at = f"events[{index}]"
+        base = Layers(f"SELECT * FROM {ROWS}", rows.columns, rows.fallible).where(f"{quote(taken(index))} > 0")
+        compiling = rows  # what the expressions are bound against while there is no table of rows
+        if rule.each is not None:
+            base, compiling = (layers.unnest(f"each.{index}", "item", ITEM) for layers in (base, compiling))
+            scope = scope.plus("item")
+        else:
+            base, compiling = (layers.add({ITEM: "CAST(NULL AS INTEGER)"}) for layers in (base, compiling))
+        time = rule.time or self.job.time
+        binder = _Binder(self, at, scope, compiling)
+        elements = self._elements(index, rule, base, binder) if rule.part_each is not None else None
+        matches = self._matches(index, rule, base, binder, time)
+        return RuleProgram(rule, matches, elements, time)
+
+    def _matches(self, index: int, rule: EventRule, base: Layers, binder: _Binder, time: Time | None) -> str:
+        """The statement that gives a rule's matches: values, then kinds and faults, then the contact."""
+        binder.start()
+        if time is not None:
+            binder.bind("time", time.column, f"{binder.at}.time" if rule.time else "time.column")
+        at_contact = f"{binder.at}.contact" if rule.contact is not None else "contact"
+        for locator, text in (rule.contact if rule.contact is not None else self.job.contact).items():
+            binder.bind(f"contact.{locator}", text, f"{at_contact}.{locator}")
+        for name in ("key_value", "id"):
+            text = getattr(rule, name) or getattr(self.job, name)
+            if text is not None:
+                binder.bind(name, text, f"{binder.at}.{name}" if getattr(rule, name) else name)
+        for position, text in enumerate(rule.lines or ()):
+            binder.bind(f"lines.{position}", text, f"{binder.at}.lines[{position}]")
+        if rule.cleared is not None:
+            binder.bind(CLEARED, rule.cleared, f"{binder.at}.cleared")
+        if rule.part_each is not None:
+            binder.bind("products", rule.part_each, f"{binder.at}.{rule.part_name}.each")
+        else:
+            self._bind_part(rule, binder)
+        for name, text in rule.scalars.items():
+            binder.bind(name, text, f"{binder.at}.{name}")
+        for name, text in rule.params.items():
+            binder.bind(f"params.{name}", text, f"{binder.at}.params.{name}")
+
+        layers = base.evaluate(binder.expressions)
+        columns, faults = self._cast(rule, binder)
+        if rule.part_each is not None:
+            columns["products"] = "CAST(len(\"products\") AS INTEGER)"
+            faults["products.missing"] = 'NOT coalesce("!bad:products", false) AND "products" IS NULL' if (
+                "products" in layers.fallible) else '"products" IS NULL'  # fmt: skip
+        if time is not None:
+            columns |= instants.columns(quote("time"), binder.kinds["time"], time.format)
+        for name in binder.expressions:
+            if name in layers.fallible:
+                faults[f"{_public(name)}.failed"] = layers.failure(name)
+        if rule.cleared is not None:
+            columns[CLEARED] = f"coalesce({quote(CLEARED)}, false)"
+        if rule.lines is not None:
+            missing = " OR ".join(f"{quote(f'lines.{i}')} IS NULL" for i in range(len(rule.lines)))
+            faults["lines.missing"] = missing
+        layers = layers.add({**columns, **{f"{FAULT}{reason}": f"coalesce({sql}, false)" for reason, sql in faults.items()}})
+        layers = contact_layers(layers, drop_bad=self.job.drop_bad_locators)
+        kept = [*_PLACE, ITEM, *(c for c in columns if not c.startswith(("lines.", "key_value"))), "key"]
+        kept += [f"{FAULT}{reason}" for reason in faults]
+        kept += [f"contact.{locator}" for locator in LOCATORS if f"contact.{locator}" not in kept]
+        if rule.lines is not None:
+            layers = layers.add({GROUP: _group(index, len(rule.lines))})
+            kept.append(GROUP)
+        return f"SELECT {', '.join(map(quote, dict.fromkeys(kept)))} FROM ({layers.sql})"
+
+    def _elements(self, index: int, rule: EventRule, base: Layers, binder: _Binder) -> str:
+        """The statement that gives the products of each row's list, one row an element."""
+        binder.start()
+        binder.bind("products", rule.part_each or "", f"{binder.at}.{rule.part_name}.each", self._list)
+        outer = base.evaluate(binder.expressions).unnest("products", "item", LINE)
+        compiling = binder.layers.evaluate(binder.expressions).unnest("products", "item", LINE)
+        inner = _Binder(self, binder.at, binder.scope.plus("item"), compiling)
+        self._bind_part(rule, inner)
+        layers = outer.evaluate(inner.expressions)
+        columns, faults = self._cast(rule, inner)
+        faults |= {f"{_public(n)}.failed": layers.failure(n) for n in inner.expressions if n in layers.fallible}
+        layers = layers.add({**columns, **{f"{FAULT}{reason}": f"coalesce({sql}, false)" for reason, sql in faults.items()}})
+        kept = [*_PLACE, ITEM, LINE, *columns, *(f"{FAULT}{reason}" for reason in faults)]
+        return f"SELECT {', '.join(map(quote, dict.fromkeys(kept)))} FROM ({layers.sql})"
+
+    def _bind_part(self, rule: EventRule, binder: _Binder) -> None:
+        for name, text in (rule.part or {}).items():
+            binder.bind(f"{rule.part_name}.{name}", text, f"{binder.at}.{rule.part_name}.{name}")
+
+    def _cast(self, rule: EventRule, binder: _Binder) -> tuple[dict[str, str], dict[str, str]]:
+        """Return the columns of the matches in the kinds that the type wants, and their faults."""
+        spec = TYPES.get(rule.type)
+        fields: dict[str, Field] = {}
+        if spec is not None:
+            fields = {f"{spec.part}.{f.name}": f for f in spec.fields} | {f.name: f for f in spec.scalars}
+        columns: dict[str, str] = {}
+        faults: dict[str, str] = {}
+        for name, kind in binder.kinds.items():
+            if name == "time" or name == CLEARED or (name == "products" and rule.part_each is not None):
+                continue
+            value = quote(name)
+            wanted = fields[name].kind if name in fields else _kind_of_other(name)
+            if wanted in ("number", "flag"):
+                cast = kinds.number(value, kind, self.job.source.decimal) if wanted == "number" else kinds.flag(value, kind)
+                columns[name] = cast.value
+                if cast.wrong is not None:
+                    faults[f"{name}.{cast.fault}"] = cast.wrong
+            else:
+                columns[name] = {"text": kinds.text, "texts": kinds.texts, "json": kinds.json}[wanted](value, kind)
+        return columns, faults
+
+    def _expression(self, text: str, key: str, scope: Scope, layers: Layers) -> Expression | None:
+        """Parse and bind one expression; a mistake is noted and None returned."""
+        try:
+            e = parse(text, scope, self.connection)
+            self._refuse_mixed_comparisons(text, layers)
+            self._kind_of(e.sql, layers)
+        except ExpressionError as error:
+            self._mistake(key, f"`{text}`: {error}")
+            return None
+        except duckdb.Error as error:
+            self._mistake(key, f"`{text}`: {_words(error)}")
+            return None
+        return e
+
+    def _refuse_mixed_comparisons(self, text: str, layers: Layers) -> None:
+        for left, right in comparisons(text, self.connection):
+            try:
+                types = self._kind_of(left, layers), self._kind_of(right, layers)
+            except duckdb.Error:
+                continue  # the whole expression is bound next, and says it better
+            if any(map(kinds.is_text, types)) and any(map(_is_numberish, types)):
+                shown = left if kinds.is_text(types[0]) else right
+                raise ExpressionError(
+                    f"compares text with a number ({left} with {right}): give the column a type in `source.types`, "
+                    f"or write try_cast({shown} as double)"
+                )
+
+    def _boolean(self, text: str, key: str, scope: Scope, layers: Layers) -> Expression:
+        e = self._expression(text, key, scope, layers)
+        if e is not None and (kind := self._kind_of(e.sql, layers)) not in ("BOOLEAN", '"NULL"'):
+            self._mistake(key, f"`{text}`: expected something that is true or false, this is {kind}")
+        return e or _FALSE
+
+    def _list(self, text: str, key: str, scope: Scope, layers: Layers) -> Expression:
+        e = self._expression(text, key, scope, layers)
+        if e is None:
+            return _NO_LIST
+        if not kinds.is_list(kind := self._kind_of(e.sql, layers)):
+            self._mistake(
+                key,
+                f"`{text}`: expected a list, this is {kind}"
+                + (" (a JSON text becomes one by from_json(column, '[{\"id\": \"VARCHAR\"}]'))" if kinds.is_text(kind) else ""),
+            )
+            return _NO_LIST
+        return e
+
+    def _kind_of(self, sql: str, layers: Layers) -> str:
+        """Return the DuckDB type of an expression; EXPLAIN also folds its constants, which DESCRIBE does not."""
+        statement = f"SELECT {sql} AS v FROM ({layers.sql})"
+        self.connection.execute(f"EXPLAIN {statement}").fetchall()
+        return str(self.connection.execute(f"DESCRIBE {statement}").fetchall()[0][1])
+
+    def _mistake(self, key: str, message: str) -> None:
+        self.mistakes.append(self.job.mistake(key, message))
+
+
+class _Binder:
+    """Collects the expressions of one statement with their types."""
+
+    def __init__(self, compiler: _Compiler, at: str, scope: Scope, layers: Layers) -> None:
+        self.compiler, self.at, self.scope, self.layers = compiler, at, scope, layers
+        self.start()
+
+    def start(self) -> None:
+        self.expressions: dict[str, Expression] = {}
+        self.kinds: dict[str, str] = {}
+
+    def bind(self, name: str, text: str, key: str, how: object = None) -> None:
+        compiler = self.compiler
+        if name == CLEARED:
+            e: Expression | None = compiler._boolean(text, key, self.scope, self.layers)
+        elif name == "products":
+            e = compiler._list(text, key, self.scope, self.layers)
+        else:
+            e = compiler._expression(text, key, self.scope, self.layers)
+        e = e or _NULL
+        self.expressions[name] = e
+        self.kinds[name] = compiler._kind_of(e.sql, self.layers)
+
+
+_NULL = Expression("CAST(NULL AS VARCHAR)", frozenset(), safe=True)
+_FALSE = Expression("false", frozenset(), safe=True)
+_NO_LIST = Expression("CAST(NULL AS STRUCT(none INTEGER)[])", frozenset(), safe=True)
+
+
+def _is_numberish(kind: str) -> bool:
+    return kinds.is_number(kind) or kind in ("INTEGER_LITERAL",)
+
+
+def _kind_of_other(name: str) -> str:
+    """The kind of what the API's tables do not name: further properties of a product are lists of texts."""
+    if name.startswith("params."):
+        return "json"
+    return "texts" if "." in name and not name.startswith(("contact.", "lines.")) else "text"
+
+
+def _public(name: str) -> str:
+    """A value's name in a reason."""
+    return {"key_value": "key"}.get(name, "lines" if name.startswith("lines.") else name)
+
+
+def _group(index: int, count: int) -> str:
+    """The hash of rule, `lines` values and keyValue, each with its length before it."""
+    parts = [literal(f"{index}:")]
+    for sql in (*(quote(f"lines.{i}") for i in range(count)), quote("key")):
+        parts.append(f"coalesce(strlen({sql}) || ':' || {sql}, '-')")
+    return f"unhex(md5({' || '.join(parts)}))"
+
+
+def _words(error: duckdb.Error) -> str:
+    """DuckDB's own words without its headings and its picture of the statement."""
+    text = str(error).split("\n\nLINE ")[0].split("\nLINE ")[0]
+    text = text.split("Error: ", 1)[-1].strip()
+    return " ".join(text.split("\n\tCandidate functions:")[0].split())
+
+
+def check_against(job: Job, schema: pa.Schema) -> None:
+    """Raise JobMistakes for every expression that does not fit a source of `schema`."""
+    with connect(memory="200MB", threads=1) as connection:
+        compile_job(job, schema, connection)
+
+
+def check_syntax(job: Job) -> None:
+    """Raise JobMistakes for every expression that is wrong whatever the columns are: for a source that cannot be looked at."""
+    with connect(memory="200MB", threads=1) as connection:
+        found = [(key, text, complaint(text, connection)) for key, text in keyed_expressions(job)]
+    mistakes = [job.mistake(key, f"`{text}`: {words}") for key, text, words in found if words is not None]
+    if mistakes:
+        raise JobMistakes(job.path, mistakes)

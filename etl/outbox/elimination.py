@@ -1,0 +1,194 @@
+"""Which events go out (RULES §3): exact duplicates, key and window duplicates, stale, over the limit a contact, sample, sent before.
+
+All of it works on ids and places; bodies are joined last (RULES §11). Every step says of each event that falls out why, and an event falls
+out once.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from etl.job.models import Dedupe
+from etl.sql import literal
+
+#: What earlier runs have sent (delivered or unknown), one row an event.
+SENT = pa.schema([
+    pa.field("id", pa.binary(16), nullable=False),
+    pa.field("twin", pa.uint64(), nullable=False),
+    pa.field("lane", pa.uint64(), nullable=False),
+    pa.field("instant", pa.timestamp("us", tz="UTC")),
+    pa.field("cart", pa.bool_(), nullable=False),
+    pa.field("mapping", pa.string(), nullable=False),
+])
+
+_ORDER = "instant NULLS FIRST, ordinal, item NULLS FIRST, rule"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the job says of events that could fall out. `None` switches a step off."""
+
+    types: tuple[str, ...]  # the type of each rule
+    dedupe: tuple[Dedupe | None, ...]  # key or window, of each rule
+    now: datetime
+    mapping: str
+    max_age: timedelta | None = None  # with `method: event` only
+    stale: str = "stop"
+    max_per_contact: int | None = None
+    zone: str = "UTC"
+    sample: int | None = None
+    drop_late_carts: bool = False
+    changed: str = "stop"
+
+
+@dataclass(slots=True)
+class Eliminated:
+    """How many events fell out and why, and what a guard has to know."""
+
+    duplicate: Counter[str] = field(default_factory=Counter)
+    filtered: Counter[str] = field(default_factory=Counter)
+    stale: int = 0  # events older than `max_age` that would go out
+    oldest: datetime | None = None
+    changed: int = 0  # events sent before under another mapping, with other content
+
+
+def eliminate(staged: Path, sent: list[Path], policy: Policy, connection: duckdb.DuckDBPyConnection) -> Eliminated:
+    """Leave in the table `alive` of `connection` the numbers (`n`) of the staged events that go out; say what fell out.
+
+    `staged` is a Parquet file of STAGED rows, `sent` files of SENT rows.
+    """
+    return _Elimination(policy, connection).run(staged, sent)
+
+
+class _Elimination:
+    def __init__(self, policy: Policy, connection: duckdb.DuckDBPyConnection) -> None:
+        self.policy = policy
+        self.sql = connection
+        self.result = Eliminated()
+
+    def run(self, staged: Path, sent: list[Path]) -> Eliminated:
+        self.sql.execute(
+            "CREATE OR REPLACE TABLE alive AS SELECT file_row_number AS n, rule, ordinal, item, instant, id, twin, lane, grp "
+            f"FROM read_parquet({literal(str(staged))}, file_row_number = true)"
+        )
+        self._read_sent(sent)
+        # The plan's ids that the ledger holds: asked once, before anything falls out.
+        self.sql.execute("CREATE OR REPLACE TABLE held AS SELECT DISTINCT a.id FROM alive a SEMI JOIN sent s ON a.id = s.id")
+        self._drop("SELECT n FROM (SELECT n, row_number() OVER (PARTITION BY id ORDER BY ordinal, item NULLS FIRST, rule) AS r "
+                   "FROM alive) WHERE r > 1", self.result.duplicate, "exact")  # fmt: skip
+        self.sql.execute("CREATE OR REPLACE TABLE chains (n BIGINT, chain BIGINT, grp BLOB, id BLOB)")
+        self._key_duplicates()
+        self._window_duplicates()
+        self._stale()
+        self._over_contact_limit()
+        self._sample()
+        self._sent_before()
+        return self.result
+
+    def _read_sent(self, sent: list[Path]) -> None:
+        listed = ", ".join(literal(str(path)) for path in sent)
+        source = f"read_parquet([{listed}])" if sent else "empty_sent"
+        self.sql.register("empty_sent", SENT.empty_table())
+        self.sql.execute(f"CREATE OR REPLACE VIEW sent AS SELECT * FROM {source}")
+
+    def _drop(self, numbers: str, books: Counter[str], reason: str) -> int:
+        """Take the events that `numbers` selects out of `alive` and count them."""
+        self.sql.execute(f"CREATE OR REPLACE TEMP TABLE gone AS {numbers}")
+        count = int(self.sql.execute("SELECT count(*) FROM gone").fetchall()[0][0])
+        if count:
+            books[reason] += count
+            self.sql.execute("DELETE FROM alive WHERE n IN (SELECT n FROM gone)")
+        return count
+
+    def _rules(self, kind: str) -> dict[int, Dedupe]:
+        return {i: d for i, d in enumerate(self.policy.dedupe) if d is not None and d.kind == kind}
+
+    def _key_duplicates(self) -> None:
+        for keep in ("first", "last"):
+            rules = [str(i) for i, d in self._rules("key").items() if d.keep == keep]
+            if rules:
+                mine = f"rule IN ({', '.join(rules)})"
+                self.sql.execute(f"INSERT INTO chains SELECT n, 0, grp, id FROM alive WHERE {mine}")
+                order = _ORDER if keep == "first" else _reverse(_ORDER)
+                self._drop(f"SELECT n FROM (SELECT n, row_number() OVER (PARTITION BY grp ORDER BY {order}) AS r FROM alive "
+                           f"WHERE {mine}) WHERE r > 1", self.result.duplicate, "key")  # fmt: skip
+
+    def _window_duplicates(self) -> None:
+        """Chains of events, each within the window of the one before; the first or the last of a chain is kept."""
+        for window, keep in sorted({(d.window, d.keep) for d in self._rules("window").values() if d.window}):
+            rules = [str(i) for i, d in self._rules("window").items() if (d.window, d.keep) == (window, keep)]
+            gap = f"INTERVAL {int(window.total_seconds() * 1e6)} MICROSECOND"
+            self.sql.execute(
+                "CREATE OR REPLACE TEMP TABLE linked AS SELECT *, sum(starts) OVER (PARTITION BY grp ORDER BY "
+                f"{_ORDER} ROWS UNBOUNDED PRECEDING) AS chain FROM (SELECT *, CASE WHEN instant - lag(instant) OVER "
+                f"(PARTITION BY grp ORDER BY {_ORDER}) <= {gap} THEN 0 ELSE 1 END AS starts FROM alive WHERE rule IN ({', '.join(rules)}))"
+            )
+            self.sql.execute("INSERT INTO chains SELECT n, chain, grp, id FROM linked")
+            order = _ORDER if keep == "first" else _reverse(_ORDER)
+            self._drop("SELECT n FROM (SELECT n, row_number() OVER (PARTITION BY grp, chain ORDER BY "
+                       f"{order}) AS r FROM linked) WHERE r > 1", self.result.duplicate, "window")  # fmt: skip
+
+    def _stale(self) -> None:
+        if self.policy.max_age is None or self.policy.stale == "send":
+            return
+        limit = (self.policy.now - self.policy.max_age).isoformat()
+        old = f"instant < TIMESTAMPTZ {literal(limit)}"
+        if self.policy.stale == "drop":
+            self._drop(f"SELECT n FROM alive WHERE {old}", self.result.filtered, "stale")
+        else:
+            fresh = "n IN (SELECT n FROM alive ANTI JOIN held USING (id))"
+            row = self.sql.execute(f"SELECT count(*), min(instant) FROM alive WHERE {old} AND {fresh}").fetchall()[0]
+            self.result.stale, self.result.oldest = int(row[0]), row[1]
+
+    def _over_contact_limit(self) -> None:
+        if self.policy.max_per_contact is None:
+            return
+        day = f"CAST(timezone({literal(self.policy.zone)}, instant) AS DATE)"
+        self._drop(f"SELECT n FROM (SELECT n, row_number() OVER (PARTITION BY lane, {day} ORDER BY {_reverse(_ORDER)}) AS r "
+                   f"FROM alive) WHERE r > {self.policy.max_per_contact}", self.result.filtered, "max_per_contact")  # fmt: skip
+
+    def _sample(self) -> None:
+        if self.policy.sample is not None:
+            # The smallest ids: the same events each time, from all over the input.
+            self._drop(f"SELECT n FROM alive ORDER BY id OFFSET {self.policy.sample}", self.result.filtered, "sample")
+
+    def _sent_before(self) -> None:
+        """What the ledger knows: by id, by a group's member, by a twin with other content, by a later cart (RULES §2, 3, 4)."""
+        by_group = (
+            "SELECT c.n FROM chains c SEMI JOIN (SELECT grp, chain FROM chains SEMI JOIN held USING (id)) g "
+            "ON c.grp = g.grp AND c.chain = g.chain"
+        )
+        self._drop(f"SELECT n FROM alive WHERE id IN (SELECT id FROM held) OR n IN ({by_group})", self.result.duplicate, "sent_before")
+        self._changed()
+        if self.policy.drop_late_carts:
+            carts = [str(i) for i, kind in enumerate(self.policy.types) if kind == "cartUpdated"]
+            if carts:
+                self._drop(
+                    "SELECT n FROM alive JOIN (SELECT lane, max(instant) AS newest FROM sent WHERE cart GROUP BY lane) s "
+                    f"USING (lane) WHERE rule IN ({', '.join(carts)}) AND instant < newest", self.result.duplicate, "superseded")  # fmt: skip
+
+    def _changed(self) -> None:
+        """Events that the ledger does not know, while it knows their type, keyValue and moment under an id that is not in this plan."""
+        if self.policy.changed == "send":
+            return
+        self.sql.execute(
+            "CREATE OR REPLACE TEMP TABLE twins AS SELECT a.n, bool_or(s.mapping = "
+            f"{literal(self.policy.mapping)}) AS same FROM alive a JOIN (SELECT * FROM sent ANTI JOIN held USING (id)) s "
+            "ON a.twin = s.twin GROUP BY a.n"
+        )
+        which = "" if self.policy.changed == "drop" else "WHERE same"
+        self._drop(f"SELECT n FROM twins {which}", self.result.duplicate, "changed")
+        if self.policy.changed == "stop":
+            self.result.changed = int(self.sql.execute("SELECT count(*) FROM twins WHERE NOT same").fetchall()[0][0])
+
+
+def _reverse(order: str) -> str:
+    """Return the opposite of an order."""
+    turned = [part.removesuffix(" NULLS FIRST") + " DESC" + (" NULLS LAST" if "NULLS FIRST" in part else "") for part in order.split(", ")]
+    return ", ".join(turned)

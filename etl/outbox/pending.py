@@ -1,0 +1,72 @@
+"""Pending events of an outbox that may no longer go (RULES §2): sent meanwhile by another run, overtaken, or grown too old."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from etl.outbox.elimination import SENT
+from etl.sql import literal
+
+Seqs = npt.NDArray[np.int64]
+
+
+@dataclass(slots=True)
+class Withdrawn:
+    """The events (by seq) to withdraw, by reason; `stale` counts those too old while the job says that these stop the run."""
+
+    seqs: dict[str, Seqs] = field(default_factory=dict)
+    stale: int = 0
+    oldest: datetime | None = None
+
+
+def withdrawn(
+    outbox: Path,
+    settled: Seqs,
+    sent: list[Path],
+    connection: duckdb.DuckDBPyConnection,
+    *,
+    oldest: datetime | None,
+    drop_stale: bool,
+    drop_late_carts: bool,
+) -> Withdrawn:
+    """Check the events of `outbox` that are not `settled` against what other runs have `sent` (Parquet files of SENT rows).
+
+    `oldest` is the earliest instant that may still go, None where any may.
+    """
+    result = Withdrawn()
+    connection.register("settled", pa.table({"seq": pa.array(settled, pa.int64())}))
+    connection.register("empty_sent", SENT.empty_table())
+    listed = ", ".join(literal(str(path)) for path in sent)
+    source = f"read_parquet([{listed}])" if sent else "empty_sent"
+    connection.execute(
+        "CREATE OR REPLACE TABLE pending AS SELECT seq, id, lane, type, instant "
+        f"FROM read_parquet({literal(str(outbox))}) ANTI JOIN settled USING (seq)"
+    )
+    _take(connection, f"SELECT seq FROM pending SEMI JOIN {source} USING (id)", "sent_before", result)
+    if drop_late_carts:
+        newest = f"(SELECT lane, max(instant) AS newest FROM {source} WHERE cart GROUP BY lane)"
+        late = f"SELECT seq FROM pending JOIN {newest} USING (lane) WHERE type = 'cartUpdated' AND instant < newest"
+        _take(connection, late, "superseded", result)
+    if oldest is not None:
+        old = f"instant < TIMESTAMPTZ {literal(oldest.isoformat())}"
+        if drop_stale:
+            _take(connection, f"SELECT seq FROM pending WHERE {old}", "stale", result)
+        else:
+            row = connection.execute(f"SELECT count(*), min(instant) FROM pending WHERE {old}").fetchall()[0]
+            result.stale, result.oldest = int(row[0]), row[1]
+    return result
+
+
+def _take(connection: duckdb.DuckDBPyConnection, seqs: str, reason: str, result: Withdrawn) -> None:
+    found = np.sort(connection.execute(seqs).fetchnumpy()["seq"]).astype(np.int64)
+    if len(found):
+        result.seqs[reason] = found
+        connection.register("gone", pa.table({"seq": pa.array(found)}))
+        connection.execute("DELETE FROM pending WHERE seq IN (SELECT seq FROM gone)")

@@ -1,0 +1,84 @@
+"""The outbox itself: the events that go out, in their order, with their exact bodies."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from etl.sql import literal
+from etl.tables import OUTBOX
+
+#: Small row groups: delivery reads a body again by its row group.
+ROW_GROUP = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What stands in an outbox."""
+
+    events: int
+    by_type: Counter[str]
+    keys: int
+    first: datetime | None
+    last: datetime | None
+
+
+def write_outbox(path: Path, staged: Path, types: tuple[str, ...], connection: duckdb.DuckDBPyConnection) -> Written:
+    """Write the events whose numbers stand in the table `alive` to `path`, by time, then place, then rule (RULES §5).
+
+    The file appears whole or not at all, and its owner alone can read it.
+    """
+    statement = (
+        "SELECT s.* FROM read_parquet("
+        f"{literal(str(staged))}, file_row_number = true) s SEMI JOIN alive a ON s.file_row_number = a.n "
+        "ORDER BY instant NULLS FIRST, ordinal, item NULLS FIRST, rule"
+    )
+    names = pa.array(types, pa.string())
+    rules: Counter[int] = Counter()
+    count = 0
+    part = path.with_suffix(".part")
+    create_private(part)
+    with pq.ParquetWriter(part, OUTBOX, compression="zstd", use_dictionary=["type"]) as writer:
+        for batch in connection.sql(statement).to_arrow_reader(100_000):
+            table = pa.Table.from_batches([batch])
+            numbers = pa.array(range(count, count + table.num_rows), pa.int64())
+            table = table.append_column("seq", numbers).append_column("type", names.take(table["rule"].combine_chunks()))
+            writer.write_table(table.select(OUTBOX.names).cast(OUTBOX), row_group_size=ROW_GROUP)
+            for found in pc.value_counts(table["rule"]).to_pylist():
+                rules[found["values"]] += found["counts"]
+            count += table.num_rows
+    sync(part)
+    part.replace(path)
+    row = connection.execute("SELECT count(DISTINCT lane), min(instant), max(instant) FROM alive").fetchall()[0]
+    by_type: Counter[str] = Counter()
+    for rule, number in rules.items():
+        by_type[types[rule]] += number
+    return Written(count, by_type, int(row[0]), row[1], row[2])
+
+
+def write_quarantine(path: Path, tables: Iterable[pa.Table], schema: pa.Schema) -> None:
+    """Write the quarantine, readable by its owner alone."""
+    create_private(path)
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+        for table in tables:
+            writer.write_table(table)
+
+
+def create_private(path: Path) -> None:
+    """Create a file that its owner alone can read and write, before anything is in it."""
+    os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600))
+
+
+def sync(path: Path) -> None:
+    """Put a file on the disk."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())

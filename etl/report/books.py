@@ -1,0 +1,58 @@
+"""The books of a plan: every row and every match, where it ended (DESIGN, promise 1)."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+
+
+@dataclass(slots=True)
+class Books:
+    """Counts of one plan. `rows + extra = filtered + invalid + duplicate + folded + events`.
+
+    `extra` are second and later matches of a row, `folded` second and later lines of an event, `invalid` matches and unreadable rows;
+    `invalid_reasons` may overlap. `stale` and `changed` are events that a guard must ask about; times are ISO 8601 in UTC.
+    """
+
+    rows: int = 0
+    extra: int = 0
+    filtered: Counter[str] = field(default_factory=Counter)
+    invalid: int = 0
+    invalid_reasons: Counter[str] = field(default_factory=Counter)
+    duplicate: Counter[str] = field(default_factory=Counter)
+    folded: int = 0
+    events: int = 0
+    by_type: Counter[str] = field(default_factory=Counter)
+    keys: int = 0
+    first: str | None = None
+    last: str | None = None
+    stale: int = 0
+    oldest: str | None = None
+    changed: int = 0
+    times_twice: int = 0
+    times_skipped: int = 0
+
+    @property
+    def balance(self) -> int:
+        """Rows and extra less everything that they became: 0, or something was lost or counted twice."""
+        ends = self.filtered.total() + self.invalid + self.duplicate.total() + self.folded + self.events
+        return self.rows + self.extra - ends
+
+    @property
+    def invalid_share(self) -> float:
+        """Invalid ÷ (rows + extra − filtered) (RULES §3, `max_invalid`)."""
+        base = self.rows + self.extra - self.filtered.total()
+        return self.invalid / base if base else 0.0
+
+    def to_json(self) -> str:
+        """Return the books as JSON text."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Books:
+        """Read back what `to_json` gave."""
+        raw = json.loads(text)
+        for name in ("filtered", "invalid_reasons", "duplicate", "by_type"):
+            raw[name] = Counter(raw[name])
+        return cls(**raw)

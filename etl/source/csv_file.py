@@ -1,0 +1,163 @@
+"""A CSV file, read in blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from etl.errors import InputError, JobError
+from etl.source.chunk import Chunk, Limits, Unread, readable
+from etl.source.csv_block import Dialect, parse_block
+from etl.source.csv_record import parse_record, sniff_delimiter
+from etl.source.inputs import Input
+from etl.source.lines import whole_lines
+from etl.source.names import Names, header_names
+from etl.source.settings import SourceSettings
+from etl.source.streams import Read, filled, open_text
+
+_HEADER_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """What a file's first lines say. `size` bytes and `lines` lines stand before the first row."""
+
+    dialect: Dialect
+    names: list[str]
+    size: int
+    lines: int
+
+
+class CsvFile:
+    """Reads one CSV file; every column is text, nothing is guessed. Raises InputError for a bad header."""
+
+    def __init__(self, item: Input, number: int, settings: SourceSettings, names: Names, limits: Limits) -> None:
+        self._item = item
+        self._number = number
+        self._settings = settings
+        self._limits = limits
+        with self._open() as read:
+            self._head = _head(filled(read, _HEADER_BYTES), item, settings)
+        self._names = names.of_file(self._head.names) if self._head else []
+        self.schema = pa.schema([pa.field(name, pa.string()) for name in self._names])
+
+    def first_row(self) -> bytes:
+        """Return the first record's text, without its line end."""
+        if self._head is None:
+            return b""
+        with self._open() as read:
+            filled(read, self._head.size)
+            size = _HEADER_BYTES
+            data = filled(read, size)
+            while True:
+                blank = len(data) - len(data.lstrip(b"\r\n"))
+                record = parse_record(data, blank, self._head.dialect.delimiter)
+                whole = record.closed and record.end < len(data)
+                more = b"" if whole or len(data) > self._limits.record else filled(read, size)
+                if not more:
+                    break
+                data += more
+        if record.closed and len(record.fields) == self._head.dialect.width:
+            return data[blank : record.end].rstrip(b"\r\n")
+        return data[blank:].split(b"\n", 1)[0].rstrip(b"\r")
+
+    def chunks(self, columns: Sequence[str] | None) -> Iterator[Chunk]:
+        """Yield the rows, block by block, with those of `columns` that the file has."""
+        if self._head is None:
+            return
+        wanted = [i for i, name in enumerate(self._names) if columns is None or name in columns]
+        names = [self._names[i] for i in wanted]
+        with self._open() as read:
+            filled(read, self._head.size)
+            line = self._head.lines + 1
+            carry, exact = b"", False
+            for lines in whole_lines(read, self._limits.block, self._limits.line):
+                data = carry + (b"" if lines.too_long else lines.data)
+                last = lines.final or lines.too_long or len(data) > self._limits.record
+                block = parse_block(data, self._head.dialect, wanted, last=last, exact=exact)
+                exact = block.exact
+                carry = data[block.consumed :]
+                bad = [Unread(self._number, line + at, reason, _text(raw)) for at, reason, raw in block.bad]
+                rows = block.lines + line
+                line += block.passed
+                if lines.too_long:
+                    bad.append(Unread(self._number, line, "too_long", readable(lines.data)))
+                    line += 1
+                if len(rows) or bad:
+                    yield Chunk(block.table.rename_columns(names), rows, tuple(bad))
+
+    @contextmanager
+    def _open(self) -> Iterator[Read]:
+        with open_text(self._item, self._settings.encoding) as read:
+            yield _with_newlines(read)
+
+
+def _text(raw: bytes) -> str:
+    return readable(raw).removesuffix("\n").removesuffix("\r")
+
+
+def _with_newlines(read: Read) -> Read:
+    """Turn the line ends of a file from an old Mac (carriage returns only) into newlines."""
+    head = filled(read, 65_536)
+    translate = b"\r" in head and b"\n" not in head
+    rest = head
+
+    def joined(size: int) -> bytes:
+        nonlocal rest
+        piece, rest = (rest[:size], rest[size:]) if rest else (read(size), b"")
+        return piece.replace(b"\r", b"\n") if translate else piece
+
+    return joined
+
+
+def _head(data: bytes, item: Input, settings: SourceSettings) -> _Head | None:
+    """Read the header, or nothing where the job names the columns; None for a file without a line."""
+    if data.startswith(b"PAR1"):
+        raise InputError(f"{item.shown} is a Parquet file, not CSV", hint="Write `format: parquet` under `source:`.")
+    position, lines = _skip_blank(data, 0, 0)
+    said = data[position : position + 7].rstrip(b"\r\n")
+    delimiter = settings.delimiter.encode() if settings.delimiter else b""
+    if said[:4].lower() == b"sep=" and len(said) == 5:  # Excel's own way of naming it
+        delimiter = delimiter or said[4:5]
+        position, lines = _skip_blank(data, data.find(b"\n", position) + 1 or len(data), lines + 1)
+    if len(delimiter) > 1 or delimiter in (b'"', b"\n", b"\r"):
+        raise JobError(
+            f"source.delimiter: {settings.delimiter!r} cannot be used",
+            hint="It is one ASCII character, such as ; or \\t.",
+        )
+    if position >= len(data):
+        return None
+    line = data[position:].split(b"\n", 1)[0]
+    delimiter = delimiter or sniff_delimiter(line)
+    if settings.columns is not None:
+        return _Head(Dialect(delimiter, len(settings.columns)), header_names(settings.columns), position, lines)
+    if b"\0" in line:
+        raise InputError(
+            f"{item.shown}, line {lines + 1}: the header has NUL bytes; the file may be UTF-16 without a mark",
+            hint="Write `encoding: utf-16-le` (or utf-16-be) under `source:`.",
+        )
+    record = parse_record(data if data.endswith(b"\n") else data + b"\n", position, delimiter)
+    if not record.closed:
+        raise InputError(
+            f"{item.shown}, line {lines + 1}: the header has a quote that never closes",
+            hint=f"It begins {readable(line)[:80]!r}. Mend the header, or give `columns` under `source:`.",
+        )
+    try:
+        names = header_names([value.decode() for value in record.fields])
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{item.shown}, line {lines + 1}: the header is not {settings.encoding} text: {readable(line)[:80]!r}",
+            hint="Name the file's encoding: `encoding: cp1251` (or utf-16, cp1252, ...) under `source:`.",
+        ) from error
+    end = min(record.end, len(data))
+    return _Head(Dialect(delimiter, len(names)), names, end, lines + max(1, data.count(b"\n", position, end)))
+
+
+def _skip_blank(data: bytes, position: int, lines: int) -> tuple[int, int]:
+    while position < len(data) and data[position : position + 1] in b"\r\n":
+        lines += data[position] == 0x0A
+        position += 1
+    return position, lines

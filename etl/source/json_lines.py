@@ -1,0 +1,131 @@
+"""Blocks of NDJSON as Arrow arrays of lines, and which of them are objects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from etl.source.chunk import Ints, Unread, readable
+from etl.source.lines import whole_lines
+from etl.source.streams import Read
+
+_BLANK = b" \t\r\n"
+_PIECES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class JsonLines:
+    """A block: `lines` are objects (with their line ends), `numbers` their line numbers; all others are `unread`."""
+
+    lines: pa.Array
+    numbers: Ints
+    unread: tuple[Unread, ...]
+
+
+def json_lines(
+    connection: duckdb.DuckDBPyConnection, read: Read, file: int, block: int, limit: int
+) -> Iterator[JsonLines]:
+    """Yield the lines of a file, block by block; blank ones are skipped, but counted."""
+    number = 1
+    for lines in whole_lines(read, block, limit):
+        if lines.too_long:
+            yield JsonLines(
+                pa.array([], pa.string()),
+                np.empty(0, np.int64),
+                (Unread(file, number, "too_long", readable(lines.data)),),
+            )
+            number += 1
+        elif lines.data:
+            count = lines.data.count(b"\n")
+            yield _sorted_out(connection, lines.data, file, number)
+            number += count
+
+
+def _sorted_out(connection: duckdb.DuckDBPyConnection, data: bytes, file: int, number: int) -> JsonLines:
+    octets = np.frombuffer(data, np.uint8)
+    offsets = np.concatenate((np.zeros(1, np.int64), np.flatnonzero(octets == 0x0A) + 1))
+    count = len(offsets) - 1
+    raw = pa.Array.from_buffers(pa.binary(), count, [None, pa.py_buffer(offsets.astype(np.int32)), pa.py_buffer(data)])
+    opening = octets[offsets[:-1]] == ord("{")
+    # Only a line that does not begin with `{` may be blank, or have blanks before it.
+    skipped = np.zeros(count, np.bool_)
+    for index in np.flatnonzero(~opening).tolist():
+        line = data[offsets[index] : offsets[index + 1]].strip(_BLANK)
+        skipped[index] = not line
+        opening[index] = line.startswith(b"{")
+    try:
+        text = raw.cast(pa.string())
+        encoded = np.ones(count, np.bool_)
+    except pa.ArrowInvalid:
+        high = np.concatenate((np.zeros(1, np.int64), np.cumsum(octets >= 0x80)))
+        encoded = np.ones(count, np.bool_)
+        for index in np.flatnonzero(np.diff(high[offsets]) > 0).tolist():
+            encoded[index] = _is_text(data[offsets[index] : offsets[index + 1]])
+        text = pc.if_else(pa.array(encoded), raw, pa.scalar(b"")).cast(pa.string())
+    sound = opening & encoded
+    sound &= _valid(connection, text)
+    bad = np.flatnonzero(~sound & ~skipped)
+    unread = tuple(
+        Unread(
+            file,
+            number + index,
+            "json" if encoded[index] else "utf8",
+            readable(data[offsets[index] : offsets[index + 1]].rstrip(b"\r\n")),
+        )
+        for index in bad.tolist()
+    )
+    numbers = np.arange(number, number + count, dtype=np.int64)
+    return JsonLines(text if sound.all() else text.filter(pa.array(sound)), numbers[sound], unread)
+
+
+def _is_text(raw: bytes) -> bool:
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _valid(connection: duckdb.DuckDBPyConnection, text: pa.Array) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    valid = ask(connection, text, "json_valid(line)")
+    return np.asarray(valid.to_numpy(zero_copy_only=False), dtype=np.bool_)
+
+
+def ask(connection: duckdb.DuckDBPyConnection, lines: pa.Array, expression: str, rows: str = "lines") -> pa.Array:
+    """Evaluate one SQL expression over each `line` of the table `lines`; the answers stand in the order of the lines.
+
+    `rows` is what it is evaluated over instead: a subquery of `lines`.
+    """
+    # Several pieces, so that several threads have work.
+    size = max(len(lines) // _PIECES + 1, 2_048)
+    chunks = pa.chunked_array([lines.slice(at, size) for at in range(0, len(lines), size)], lines.type)
+    connection.register("lines", pa.table({"line": chunks}))
+    try:
+        answer = connection.sql(f"SELECT {expression} AS answer FROM {rows}").to_arrow_table().column(0)
+    finally:
+        connection.unregister("lines")
+    return answer.combine_chunks() if answer.num_chunks != 1 else answer.chunk(0)
+
+
+def matching(lines: pa.Array, pattern: str, digits: int) -> pa.Array:
+    """Mark the lines that match a pattern that needs so many digits in a row; without, nothing is searched."""
+    run = _digit_run(lines, digits)
+    return pc.match_substring_regex(lines, pattern) if run else pa.array(np.zeros(len(lines), np.bool_))
+
+
+def _digit_run(lines: pa.Array, digits: int) -> bool:
+    if not len(lines) or lines.buffers()[2] is None:
+        return False
+    found = (np.frombuffer(lines.buffers()[2], np.uint8) - np.uint8(0x30)) < 10
+    length = 1
+    while length < digits and len(found) > length:
+        # A run of n here and a run of n `step` further on are a run of n + step.
+        step = min(length, digits - length)
+        found = found[:-step] & found[step:]
+        length += step
+    return length == digits and bool(found.any())

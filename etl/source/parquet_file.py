@@ -1,0 +1,77 @@
+"""A Parquet file, read a batch at a time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import parquet
+
+from etl.errors import InputError
+from etl.source.chunk import BATCH_ROWS, Chunk
+from etl.source.conform import conform, plain
+from etl.source.inputs import Input
+from etl.source.names import Names
+
+
+class ParquetFile:
+    """Reads one Parquet file; rows are numbered from 1. Raises InputError where the file is damaged or none."""
+
+    def __init__(self, item: Input, names: Names, rows: int = BATCH_ROWS) -> None:
+        self._item = item
+        self._rows = rows
+        with self._open() as file:
+            own = file.schema_arrow
+        self._own = own.names
+        self.schema = pa.schema(
+            [pa.field(name, plain(field.type)) for name, field in zip(names.of_file(own.names), own, strict=True)]
+        )
+
+    def first_row(self) -> bytes:
+        """Return the first row as JSON, the same whatever the file's compression or encoding."""
+        with self._open() as file:
+            for batch in file.iter_batches(batch_size=1):
+                for row in batch.to_pylist():
+                    return json.dumps(row, ensure_ascii=False, default=str).encode("utf-8", "surrogatepass")
+        return b""
+
+    def chunks(self, columns: Sequence[str] | None) -> Iterator[Chunk]:
+        """Yield the rows with those of `columns` that the file has."""
+        wanted = [i for i, name in enumerate(self.schema.names) if columns is None or name in columns]
+        row = 1
+        with self._open() as file:
+            for batch in file.iter_batches(batch_size=self._rows, columns=self._leaves(wanted)):
+                arrays = [conform(batch.column(self._own[i]), self.schema.field(i).type) for i in wanted]
+                schema = pa.schema([self.schema.field(i) for i in wanted])
+                count = batch.num_rows
+                table = pa.Table.from_arrays(arrays, schema=schema) if wanted else _columnless(count)
+                yield Chunk(table, np.arange(row, row + count, dtype=np.int64))
+                row += count
+
+    def _leaves(self, wanted: Sequence[int]) -> list[str] | None:
+        """Return what to ask the file for: its names of the wanted columns; None is all of them."""
+        return None if len(wanted) == len(self._own) else [self._own[i] for i in wanted]
+
+    @contextmanager
+    def _open(self) -> Iterator[parquet.ParquetFile]:
+        try:
+            # Pages are read as they are needed (no pre_buffer), so a large row group does not stand in memory whole.
+            # Microseconds for old int96 times: nanoseconds end in 2262.
+            with parquet.ParquetFile(
+                self._item.path, pre_buffer=False, buffer_size=1 << 20, coerce_int96_timestamp_unit="us"
+            ) as file:
+                yield file
+        except (OSError, pa.ArrowException) as error:
+            said = str(error).splitlines()[0]
+            raise InputError(
+                f"cannot read {self._item.shown} as Parquet: {said}",
+                hint="Is the file whole? If it is another format, name it: `format:` under `source:`.",
+            ) from error
+
+
+def _columnless(rows: int) -> pa.Table:
+    """Return a table of so many rows and no columns."""
+    return pa.table({"_": pa.nulls(rows)}).select([])

@@ -1,0 +1,186 @@
+"""The way into the source room: `open_source` gives a `Source`, which yields the job's input in Arrow batches."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from etl.errors import InputError, JobError
+from etl.source.chunk import Chunk, FileReader, Ints, Limits, Unread
+from etl.source.conform import conform, united
+from etl.source.csv_file import CsvFile
+from etl.source.explode import element_counts, explode, exploded_schema, find_list, pieces
+from etl.source.formats import format_of
+from etl.source.inputs import Input, find_inputs
+from etl.source.names import Names
+from etl.source.ndjson_file import open_ndjson
+from etl.source.parquet_file import ParquetFile
+from etl.source.settings import SourceSettings
+from etl.source.streams import check_encoding
+from etl.tables import PLACE
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Some rows. `table` has the source's columns (or those asked for) and the place columns of `etl.tables.PLACE`.
+
+    `unread` are the rows among them that cannot be read. Batches follow each other in order, so `_ordinal` only grows;
+    an unread row takes an ordinal too, so every row read is counted: `table.num_rows + len(unread)`.
+    """
+
+    table: pa.Table
+    unread: tuple[Unread, ...]
+
+
+class Source:
+    """A job's input, whatever its format; read it as often as needed.
+
+    `inputs` are the files, in order; a place's `_file` is an index into them. `schema` has the columns of all files, by
+    name, without the place columns: known before any row is read. `settings` are the ones it was opened with (`decimal`
+    is the mapping's).
+    """
+
+    def __init__(self, settings: SourceSettings, inputs: list[Input], files: Sequence[FileReader]) -> None:
+        self.settings = settings
+        self.inputs = inputs
+        self._files = files
+        self._united = _united_schema(files)
+        self._way = find_list(self._united, settings.explode) if settings.explode is not None else ()
+        schema = exploded_schema(self._united, self._way) if self._way else self._united
+        self.schema = pa.schema([pa.field(field.name, _settled(field.type)) for field in schema])
+
+    def batches(self, columns: Sequence[str] | None = None) -> Iterator[Batch]:
+        """Yield all rows in order, a bounded number at a time.
+
+        `columns` are the ones wanted, in the schema's order (all when None); one that a file has not is null. Raises
+        InputError for a file that turns out damaged.
+        """
+        unknown = [name for name in columns or () if name not in self.schema.names]
+        if unknown:
+            raise KeyError(f"no such columns in the source: {unknown}")
+        wanted = [name for name in self.schema.names if columns is None or name in columns]
+        read = [name for name in self.schema.names if name in wanted or (self._way and name == self._way[0])]
+        ordinal = 0
+        for number, file in enumerate(self._files):
+            for chunk in file.chunks(read):
+                for batch in self._batches(chunk, number, ordinal, wanted, read):
+                    ordinal += batch.table.num_rows + len(batch.unread)
+                    yield batch
+
+    def first_rows_hash(self, file: int) -> bytes:
+        """Return a hash (16 bytes) of the content of a file's first data row.
+
+        RULES §1, a job without `time`: a longer, renamed or recompressed copy of the file has the same.
+        """
+        return hashlib.sha256(b"clickreplay first row 1\n" + self._files[file].first_row()).digest()[:16]
+
+    def _batches(
+        self, chunk: Chunk, number: int, ordinal: int, wanted: Sequence[str], read: Sequence[str]
+    ) -> Iterator[Batch]:
+        arrays = {name: self._column(chunk.table, name, number) for name in read}
+        rows = chunk.rows
+        counts = element_counts(arrays[self._way[0]], self._way[1:]) if self._way else np.ones(len(rows), np.int64)
+        bad = np.array([item.row for item in chunk.unread], np.int64)
+        # The ordinal of each row's first element: all before it, rows that became several and unread ones too.
+        first = ordinal + np.cumsum(counts) - counts + np.searchsorted(bad, rows)
+        given = 0
+        for part in pieces(counts):
+            last = part.stop == len(rows)
+            upto = len(bad) if last else int(np.searchsorted(bad, rows[part.stop - 1]))
+            size = part.stop - part.start
+            sliced = {name: array.slice(part.start, size) for name, array in arrays.items()}
+            table = self._table(sliced, wanted, number, rows[part], first[part], counts[part])
+            yield Batch(table, chunk.unread[given:upto])
+            given = upto
+        if not len(rows) and chunk.unread:
+            none = np.empty(0, np.int64)
+            yield Batch(self._table(arrays, wanted, number, none, none, none), chunk.unread)
+
+    def _column(self, table: pa.Table, name: str, number: int) -> pa.Array:
+        kind = self._united.field(name).type
+        if name not in table.column_names:
+            return pa.nulls(table.num_rows, kind)
+        column = table.column(name)
+        array = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+        try:
+            return conform(array, kind)
+        except pa.ArrowInvalid as error:
+            raise InputError(
+                f"{self.inputs[number].shown}, column {name}: {array.type} does not fit {kind}: {error}",
+                hint="Write the files with one type for this column.",
+            ) from error
+
+    def _table(
+        self, arrays: dict[str, pa.Array], wanted: Sequence[str], number: int, rows: Ints, first: Ints, counts: Ints
+    ) -> pa.Table:
+        """Return the rows with their places, exploded where the job says so."""
+        total = int(counts.sum())
+        source = np.repeat(np.arange(len(rows)), counts)
+        columns: list[pa.Array] = []
+        elements = pa.nulls(total, pa.int32())
+        ordinals = first
+        if self._way:
+            column, elements = explode(arrays[self._way[0]], self._way[1:], source)
+            ordinals = first[source] + np.arange(total) - np.repeat(np.cumsum(counts) - counts, counts)
+        for name in wanted:
+            array = arrays[name]
+            if self._way:
+                array = column if name == self._way[0] else array.take(pa.array(source))
+            columns.append(conform(array, self.schema.field(name).type))
+        places = [
+            pa.array(np.full(total, number, np.int32)),
+            pa.array(rows[source]),
+            elements,
+            pa.array(ordinals, pa.int64()),
+        ]
+        schema = pa.schema([*(self.schema.field(name) for name in wanted), *PLACE])
+        return pa.Table.from_arrays([*columns, *places], schema=schema)
+
+
+def open_source(settings: SourceSettings, folder: Path, limits: Limits | None = None) -> Source:
+    """Find a job's inputs and learn their columns; relative paths start at `folder`.
+
+    CSV headers and Parquet footers are read, NDJSON is read through once. Raises InputError (exit 4) for an input that
+    is missing or cannot be read, JobError (exit 2) for a format, encoding, delimiter or `explode` that will not do.
+    """
+    limits = limits or Limits()
+    check_encoding(settings.encoding)
+    inputs = find_inputs(settings.paths, folder)
+    fmt = format_of(inputs, settings.format)
+    names = Names()
+    files: Sequence[FileReader]
+    if fmt == "csv":
+        files = [CsvFile(item, number, settings, names, limits) for number, item in enumerate(inputs)]
+    elif fmt == "parquet":
+        files = [ParquetFile(item, names) for item in inputs]
+    elif fmt == "ndjson":
+        files = open_ndjson(inputs, settings, limits)
+    else:
+        raise JobError(f"source.format: {fmt} is not in this version yet", hint="It reads csv, parquet and ndjson.")
+    return Source(settings, inputs, files)
+
+
+def _united_schema(files: Sequence[FileReader]) -> pa.Schema:
+    """Return the columns of all files by name, in order of first appearance."""
+    kinds: dict[str, list[pa.DataType]] = {}
+    for file in files:
+        for field in file.schema:
+            kinds.setdefault(field.name, []).append(field.type)
+    return pa.schema([pa.field(name, reduce(united, found)) for name, found in kinds.items()])
+
+
+def _settled(kind: pa.DataType) -> pa.DataType:
+    """Return a type with text where nothing but null was seen."""
+    if pa.types.is_null(kind):
+        return pa.string()
+    if pa.types.is_list(kind):
+        return pa.list_(_settled(kind.value_type))
+    if pa.types.is_struct(kind):
+        return pa.struct([pa.field(field.name, _settled(field.type)) for field in kind])
+    return kind

@@ -1,0 +1,157 @@
+"""A file as a stream of UTF-8 bytes: unpacked by its first bytes, and recoded."""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import BinaryIO, Protocol
+
+import pyarrow as pa
+
+from etl.errors import InputError, JobError
+from etl.source.inputs import Input
+
+#: Gives up to so many bytes; none at the end.
+Read = Callable[[int], bytes]
+
+_ERRORS = "clickreplay-unreadable"
+_PIECE = 1 << 20
+
+
+class _Stream(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+
+
+def _mark(error: UnicodeError) -> tuple[str, int]:
+    """Stand in for bytes that are no text: lone surrogates, which UTF-8 refuses, so the row is told apart later."""
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    return "".join(chr(0xDC00 + byte) for byte in error.object[error.start : error.end]), error.end
+
+
+codecs.register_error(_ERRORS, _mark)
+
+
+def check_encoding(encoding: str) -> str:
+    """Return the normal name of an encoding. Raises JobError where there is no such text encoding."""
+    try:
+        "".encode(encoding)  # refuses what is a codec but no encoding of text, such as base64
+        return codecs.lookup(encoding).name
+    except LookupError as error:
+        raise JobError(
+            f"source.encoding: {encoding!r} is no encoding known here",
+            hint="Common ones: utf-8, utf-16, cp1251, cp1252, iso-8859-1.",
+        ) from error
+
+
+@contextmanager
+def open_text(item: Input, encoding: str) -> Iterator[Read]:
+    """Open an input as UTF-8 without a byte order mark.
+
+    gzip (several members too), zstd and bzip2 are known by their first bytes, whatever the name. Bytes that are no text
+    in `encoding` come out as bytes that are no UTF-8. A UTF-16 or UTF-32 mark overrides the default encoding. Raises
+    InputError, in `read` too, for a file that is gone, cut short or damaged.
+    """
+    try:
+        with item.path.open("rb") as file:
+            yield _guarded(item, _recoded(_unpacked(item, file), check_encoding(encoding)))
+    except OSError as error:
+        raise InputError(f"cannot read {item.shown}: {error.strerror or error}") from error
+
+
+def _guarded(item: Input, read: Read) -> Read:
+    def guarded(size: int) -> bytes:
+        try:
+            return read(size)
+        except EOFError as error:
+            raise _damaged(item, "it is cut short") from error
+        except (zlib.error, OSError, pa.ArrowException) as error:
+            raise _damaged(item, "it is cut short" if "Truncated" in str(error) else str(error)) from error
+
+    return guarded
+
+
+def _damaged(item: Input, what: str) -> InputError:
+    return InputError(
+        f"cannot unpack or read {item.shown}: {what}",
+        hint="Was the file still being written, or its download interrupted? Fetch it again.",
+    )
+
+
+def _unpacked(item: Input, file: BinaryIO) -> Read:
+    magic = file.read(4)
+    file.seek(0)
+    stream: _Stream = file
+    if magic.startswith(b"\x1f\x8b"):
+        stream = gzip.GzipFile(fileobj=file)
+    elif magic == b"\x28\xb5\x2f\xfd":
+        stream = pa.CompressedInputStream(pa.PythonFile(file, mode="r"), "zstd")
+    elif magic.startswith(b"BZh"):
+        stream = pa.CompressedInputStream(pa.PythonFile(file, mode="r"), "bz2")
+    elif magic in (b"PK\x03\x04", b"7z\xbc\xaf", b"\xfd7zX"):
+        raise InputError(
+            f"cannot read {item.shown}: it is a zip, 7z or xz archive",
+            hint="Unpack it first, or pack it as gz, zst or bz2.",
+        )
+    return stream.read
+
+
+def _recoded(read: Read, encoding: str) -> Read:
+    """Return a reader of UTF-8 over a reader of `encoding`."""
+    head = read(4)
+    while 0 < len(head) < 4 and (more := read(4 - len(head))):
+        head += more
+    if encoding in ("utf-8", "utf-8-sig"):
+        # These bytes cannot start UTF-8, so the file says what it is.
+        if head in (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE):
+            encoding = "utf-32"
+        elif head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            encoding = "utf-16"
+        else:
+            return _joined(head.removeprefix(codecs.BOM_UTF8), read)
+    decoder = codecs.getincrementaldecoder(encoding)(_ERRORS)
+    return _decoded(_joined(head, read), decoder)
+
+
+def _joined(head: bytes, read: Read) -> Read:
+    rest = head
+
+    def joined(size: int) -> bytes:
+        nonlocal rest
+        if rest:
+            part, rest = rest[:size], rest[size:]
+            return part
+        return read(size)
+
+    return joined
+
+
+def _decoded(read: Read, decoder: codecs.IncrementalDecoder) -> Read:
+    started = ended = False
+
+    def decoded(size: int) -> bytes:
+        nonlocal started, ended
+        while not ended:
+            raw = read(size)
+            ended = not raw
+            text = decoder.decode(raw, final=ended)
+            if text and not started:
+                started = True
+                text = text.removeprefix("\ufeff")
+            if text:
+                return text.encode("utf-8", "surrogatepass")
+        return b""
+
+    return decoded
+
+
+def filled(read: Read, size: int) -> bytes:
+    """Read `size` bytes, fewer only at the end: a packed stream may give them in small pieces."""
+    pieces: list[bytes] = []
+    while size > 0 and (piece := read(min(size, _PIECE))):
+        pieces.append(piece)
+        size -= len(piece)
+    return b"".join(pieces)

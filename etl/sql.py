@@ -1,0 +1,46 @@
+"""DuckDB as this project uses it: always in UTC, always locked, identifiers always quoted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+
+def quote(name: str) -> str:
+    """Return `name` as an SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """Return `text` as an SQL string."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def connect(*, memory: str, threads: int = 2, folder: Path | None = None) -> duckdb.DuckDBPyConnection:
+    """Open an in-memory DuckDB that runs in UTC, with its configuration locked.
+
+    `memory` is DuckDB's limit ("400MB"). Without `folder` it can touch no file at all: that is the instance for users' expressions.
+    With `folder` it reads, writes and spills there and nowhere else: that is the instance for our own SQL.
+    """
+    connection = duckdb.connect(":memory:", config={"threads": threads, "memory_limit": memory})
+    # RULES §1: with the host's zone the same text would be another instant.
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET autoinstall_known_extensions = false")
+    connection.execute("SET autoload_known_extensions = false")
+    if folder is not None:
+        connection.execute(f"SET temp_directory = {literal(str(folder / 'spill'))}")
+        connection.execute(f"SET allowed_directories = [{literal(str(folder))}]")
+        # Row order is ours to state; keeping the order of insertion costs memory.
+        connection.execute("SET preserve_insertion_order = false")
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET enable_progress_bar = false")
+    connection.execute("SET lock_configuration = true")
+    return connection
+
+
+def fetch(connection: duckdb.DuckDBPyConnection, statement: str) -> pa.Table:
+    """Run a query and return its rows as an Arrow table."""
+    table: pa.Table = connection.sql(statement).to_arrow_table()
+    return table

@@ -1,0 +1,9 @@
+"""Validation: which matches and events keep the API's rules, and what is wrong with the others."""
+
+from __future__ import annotations
+
+from etl.validation.split import reasons_of, split
+from etl.validation.validate import validate_events, validate_lines
+from etl.validation.verdict import DisagreementError, Verdict
+
+__all__ = ["DisagreementError", "Verdict", "reasons_of", "split", "validate_events", "validate_lines"]

@@ -1,0 +1,29 @@
+"""productAddedToWishlist: a visitor adds a product to the wish list (API text, table of productAddedToWishlist)."""
+
+from __future__ import annotations
+
+from schemas.columns import (
+    Integer,
+    Number,
+    Text,
+    Texts,
+    optional_currency,
+    optional_flag,
+    own_properties,
+    required_number,
+    required_text,
+)
+from schemas.match import Match
+
+
+class ProductAddedToWishlist(Match):
+    """`product` is required, with `productId` and `price`; `isInStock` is 0 or 1.
+
+    The table calls `someProductProperty` a string and the example beside it shows an array of strings: an array it is.
+    """
+
+    product_id: Text = required_text("product.productId")
+    price: Number = required_number("product.price")
+    is_in_stock: Integer = optional_flag("product.isInStock")
+    own: Texts = own_properties("product", beside=("productId", "price", "isInStock"))
+    currency_code: Text = optional_currency("currencyCode")

@@ -1,0 +1,151 @@
+"""Parquet: files of one folder need not agree; what can be united is, the rest is text."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from etl.errors import InputError
+from etl.source import Source, SourceSettings, open_source
+
+
+def source(folder: Path, *tables: pa.Table, explode: str | None = None, **options: Any) -> Source:
+    for number, table in enumerate(tables):
+        parquet.write_table(table, folder / f"part-{number}.parquet", **options)
+    return open_source(SourceSettings(paths=(".",), explode=explode), folder)
+
+
+def read(opened: Source, columns: list[str] | None = None) -> list[dict[str, Any]]:
+    return [row for batch in opened.batches(columns) for row in batch.table.to_pylist()]
+
+
+def column(*arrays: pa.Array, folder: Path) -> tuple[pa.DataType, list[Any]]:
+    opened = source(folder, *(pa.table({"a": array}) for array in arrays))
+    return opened.schema.field("a").type, [row["a"] for row in read(opened)]
+
+
+UTC = dt.UTC
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "kind", "expected"),
+    [
+        (pa.array([1], pa.int8()), pa.array([2], pa.int64()), pa.int64(), [1, 2]),
+        (pa.array([1], pa.int64()), pa.array([2.5], pa.float32()), pa.float64(), [1.0, 2.5]),
+        (pa.array([-1], pa.int64()), pa.array([2**64 - 1], pa.uint64()), pa.decimal128(20, 0), [-1, 2**64 - 1]),
+        (pa.array([Decimal("1.5")], pa.decimal128(5, 2)), pa.array([2], pa.int32()), pa.decimal128(12, 2),
+         [Decimal("1.5"), 2]),
+        (pa.array([1]), pa.array(["x"]), pa.string(), ["1", "x"]),
+        (pa.array([True]), pa.array([2]), pa.string(), ["true", "2"]),
+        (pa.array(["x"]).dictionary_encode(), pa.array(["y"], pa.large_string()), pa.string(), ["x", "y"]),
+        (pa.array([None], pa.null()), pa.array([1]), pa.int64(), [None, 1]),
+        (pa.array([{"x": 1}]), pa.array([{"y": "z"}]), pa.struct([("x", pa.int64()), ("y", pa.string())]),
+         [{"x": 1, "y": None}, {"x": None, "y": "z"}]),
+        (pa.array([[1], None]), pa.array([[2.5], []]), pa.list_(pa.float64()), [[1.0], None, [2.5], []]),
+        (pa.array([[{"x": 1}]]), pa.array([[{"x": "s"}, None]]), pa.list_(pa.struct([("x", pa.string())])),
+         [[{"x": "1"}], [{"x": "s"}, None]]),
+        (pa.array([{"x": 1}]), pa.array(["t"]), pa.string(), ['{"x":1}', "t"]),
+        (pa.array([dt.date(2026, 1, 2)]), pa.array(["x"]), pa.string(), ["2026-01-02", "x"]),
+    ],
+)  # fmt: skip
+def test_types_of_two_files_are_united(
+    tmp_path: Path, left: pa.Array, right: pa.Array, kind: pa.DataType, expected: list[Any]
+) -> None:
+    assert column(left, right, folder=tmp_path) == (kind, expected)
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        pa.array([Decimal("1.10"), None], pa.decimal128(20, 2)),
+        pa.array([dt.date(2026, 1, 2)], pa.date32()),
+        pa.array([dt.datetime(2026, 1, 2, 3, 4, 5, 6)], pa.timestamp("us")),
+        pa.array([dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)], pa.timestamp("us", "UTC")),
+        pa.array([{"x": [{"y": "z"}]}]),
+        pa.array([b"\xff\x00"], pa.binary()),
+    ],
+)
+def test_types_are_kept(tmp_path: Path, array: pa.Array) -> None:
+    kind, values = column(array, folder=tmp_path)
+    assert kind == array.type
+    assert values == array.to_pylist()
+
+
+def test_instants_and_local_times_together_are_text(tmp_path: Path) -> None:
+    when = dt.datetime(2026, 1, 2, 3, 4, 5)
+    kind, values = column(
+        pa.array([when], pa.timestamp("us")),
+        pa.array([when.replace(tzinfo=UTC)], pa.timestamp("us", "UTC")),
+        folder=tmp_path,
+    )
+    assert kind == pa.string()
+    assert values == ["2026-01-02 03:04:05.000000", "2026-01-02 03:04:05.000000Z"]
+
+
+def test_old_int96_times_beyond_nanoseconds_are_read(tmp_path: Path) -> None:
+    when = dt.datetime(2026, 1, 2, 3, 4, 5, 6)
+    opened = source(
+        tmp_path, pa.table({"a": pa.array([when], pa.timestamp("us"))}), use_deprecated_int96_timestamps=True
+    )
+    assert [row["a"] for row in read(opened)] == [when]
+
+
+def test_columns_are_united_by_name_and_rows_numbered_from_1_in_each_file(tmp_path: Path) -> None:
+    opened = source(
+        tmp_path, pa.table({"a": [1, 2], "b": ["x", "y"]}), pa.table({"B": ["z"], "c": [True], "_row": [9]})
+    )
+    assert opened.schema.names == ["a", "b", "c", "_row_2"]
+    rows = read(opened)
+    assert [(row["a"], row["b"], row["c"], row["_row_2"]) for row in rows] == [
+        (1, "x", None, None), (2, "y", None, None), (None, "z", True, 9)
+    ]  # fmt: skip
+    assert [(row["_file"], row["_row"], row["_ordinal"]) for row in rows] == [(0, 1, 0), (0, 2, 1), (1, 1, 2)]
+    assert [row["b"] for row in read(opened, ["b"])] == ["x", "y", "z"]
+    assert [row["_row"] for row in read(opened, [])] == [1, 2, 1]
+
+
+def test_row_numbers_go_on_over_row_groups_and_batches(tmp_path: Path) -> None:
+    opened = source(tmp_path, pa.table({"a": range(150_001)}), row_group_size=40_009)
+    following = 0
+    for batch in opened.batches():
+        assert batch.table.num_rows <= 65_536
+        assert batch.table["_row"].to_pylist() == list(range(following + 1, following + 1 + batch.table.num_rows))
+        assert batch.table["a"].to_pylist() == batch.table["_ordinal"].to_pylist()
+        following += batch.table.num_rows
+    assert following == 150_001
+
+
+def test_explode_reaches_lists_of_structs(tmp_path: Path) -> None:
+    opened = source(
+        tmp_path, pa.table({"id": [1, 2, 3], "items": [[{"sku": "a"}, {"sku": "b"}], [], None]}), explode="items"
+    )
+    assert [(r["id"], r["items"] and r["items"]["sku"], r["_element"], r["_ordinal"]) for r in read(opened)] == [
+        (1, "a", 0, 0), (1, "b", 1, 1), (2, None, None, 2), (3, None, None, 3)
+    ]  # fmt: skip
+
+
+def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+    good = tmp_path / "part-0.parquet"
+    parquet.write_table(pa.table({"a": range(5_000)}), good)
+    data = good.read_bytes()
+    for broken in (data[:-20], b"", b"PAR1 and nothing", data[:100] + b"\xff" * 3_000 + data[3_100:]):
+        good.write_bytes(broken)
+        with pytest.raises(InputError, match=r"part-0\.parquet"):
+            read(open_source(SourceSettings(paths=("part-0.parquet",)), tmp_path))
+
+
+def test_the_first_row_hash_knows_a_recompressed_and_longer_copy(tmp_path: Path) -> None:
+    table = pa.table({"a": ["x", "y"], "t": pa.array([1, 2], pa.timestamp("ns")), "n": [{"k": b"\xff"}, None]})
+    parquet.write_table(table, tmp_path / "a.parquet", compression="zstd")
+    parquet.write_table(
+        pa.concat_tables([table, table]), tmp_path / "b.parquet", compression="gzip", use_dictionary=False
+    )
+    parquet.write_table(table.slice(1), tmp_path / "c.parquet")
+    opened = open_source(SourceSettings(paths=("*.parquet",)), tmp_path)
+    assert opened.first_rows_hash(0) == opened.first_rows_hash(1) != opened.first_rows_hash(2)
