@@ -25,6 +25,7 @@ COLUMNS = [
 COLOURS = ["червоний", "grün", "blue", "crème brûlée", 'the "real" red', "white, matt"]
 CATEGORIES = ["Mugs", "Taschen & Rucksäcke", "Кухоль", "Bags, small", "Home"]
 QUERIES = ["mug", "кухоль синій", 'cup 12"', "bag, leather", "日本茶", "gift\nfor dad", "noodle bowl"]
+SPOILT = ["price", "time", "email", "ragged", "utf8"]
 ZONES = [None, timezone.utc, timezone(timedelta(hours=2)), timezone(timedelta(hours=-5))]
 
 
@@ -49,8 +50,9 @@ def shop_rows(rng: random.Random) -> list[dict[str, str]]:
     for _ in range(len(rows) // 20):
         at = rng.randrange(len(rows))
         rows.insert(min(len(rows), at + rng.randint(1, 40)), dict(rows[at]))
-    for row in rng.sample(rows, len(rows) // 100):
-        spoil(rng, row)
+    for number, row in enumerate(rng.sample(rows, len(rows) // 80)):
+        spoil(rng, row, SPOILT[number % len(SPOILT)])
+    spoil(rng, next(row for row in rows if row["event"] == "cart"), "price")  # a cart is not sent short
     return rows
 
 
@@ -120,9 +122,8 @@ def stamp(rng: random.Random, time: datetime) -> str:
     return time.astimezone(zone).isoformat(sep=rng.choice("T ")).replace("+00:00", "Z")
 
 
-def spoil(rng: random.Random, row: dict[str, str]) -> None:
+def spoil(rng: random.Random, row: dict[str, str], how: str) -> None:
     """Make a row bad in one of the ways in which exports are."""
-    how = rng.choice(["price", "time", "email", "ragged", "utf8"])
     if how == "price" and row.get("sku"):
         row["price"] = rng.choice(["N/A", "12,50", ""])
     elif how == "email":

@@ -24,7 +24,7 @@ from etl.outbox.shape import PRODUCTS, Shape, shape_of
 from etl.source.reader import Batch
 from etl.sql import connect
 from etl.tables import ELEMENT, FAULT, FILE, ORDINAL, QUARANTINE, ROW
-from etl.validation import Verdict, validate_events, validate_lines
+from etl.validation import Verdict, reasons_of, validate_events, validate_lines
 
 #: Bytes that `time_param` may add to a body on its way out.
 _RESERVE = 80
@@ -139,7 +139,7 @@ class Preparer:
         bad[owner[~verdict.good]] = True
         reasons = {reason: _any_of(owner, mask, matches.num_rows) for reason, mask in verdict.reasons.items()}
         self._refuse(shape, matches, Verdict(~bad, reasons), batch, result)
-        good = self._as_lines(shape, lines.append_column(GROUP, pa.array(owner.astype(">u8").view("S8"))), verdict)
+        good = self._as_lines(shape, lines.append_column(GROUP, _keys(owner)), verdict)
         good = good.filter(pa.array(~bad[owner]))
         if good.num_rows:
             folded = fold(shape.keeping_repeats(), good, self._sql)
@@ -197,16 +197,6 @@ class Preparer:
         result.refuse(quarantine(batch, table, self._files, shape.index, reasons))
 
 
-def reasons_of(verdict: Verdict, at: np.ndarray) -> pa.Array:
-    """Return the reasons of the matches at these positions, as lists of text."""
-    names = list(verdict.reasons)
-    flags = np.array([verdict.reasons[name][at] for name in names], dtype=bool).reshape(len(names), len(at))
-    match, reason = np.nonzero(flags.T)
-    offsets = np.concatenate([[0], np.cumsum(flags.sum(axis=0))]).astype(np.int32)
-    del match
-    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(names, pa.string()).take(pa.array(reason)))
-
-
 def _as_whole(events: pa.Table, matches: pa.Table) -> pa.Table:
     """What the second schema looks at: the size of the body as it will leave, and how many products a cart has."""
     size = pc.add(pc.binary_length(events["body"]).cast(pa.int64()), _RESERVE)
@@ -218,9 +208,13 @@ def _as_whole(events: pa.Table, matches: pa.Table) -> pa.Table:
 
 def _own_group(matches: pa.Table) -> pa.Array:
     """A group of its own for each match: nothing is folded but what the row itself says (`cleared`)."""
-    ordinal = matches[ORDINAL].to_numpy().astype(">u8")
-    item = pc.fill_null(matches[ITEM], 0).to_numpy().astype(">u8")
-    return pa.array(np.stack([ordinal, item], axis=1).reshape(-1).view("S16"), pa.binary(16))
+    return _keys(matches[ORDINAL].to_numpy(), pc.fill_null(matches[ITEM], 0).to_numpy())
+
+
+def _keys(*numbers: np.ndarray) -> pa.Array:
+    """Return the numbers of each row as one fixed-size binary value."""
+    joined = np.ascontiguousarray(np.stack([n.astype(">u8") for n in numbers], axis=1))
+    return pa.FixedSizeBinaryArray.from_buffers(pa.binary(8 * len(numbers)), len(joined), [None, pa.py_buffer(joined.tobytes())])
 
 
 def _ones(table: pa.Table) -> pa.Array:

@@ -122,7 +122,9 @@ class Mapper:
 
     def _failures(self, batch: pa.Table, files: list[str]) -> Iterator[pa.Table]:
         """The rows whose filter failed and the matches whose `where` or `each` failed."""
-        checks = [(f"{OUT} = -{n}", None, f"filters.{name}.failed") for n, name in enumerate(self.program.filters, 1)]
+        checks: list[tuple[str, int | None, str]] = [
+            (f"{OUT} = -{n}", None, f"filters.{name}.failed") for n, name in enumerate(self.program.filters, 1)
+        ]
         for index, rule in enumerate(self.program.rules):
             reason = "where.failed" if rule.rule.where is not None else "each.failed"
             checks.append((f"{taken(index)} < 0", index, reason))

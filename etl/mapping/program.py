@@ -71,7 +71,8 @@ def keyed_expressions(job: Job) -> Iterator[tuple[str, str]]:
     """Yield every expression of a job: (its key in the job file, its text)."""
     yield from ((f"let.{name}", text) for name, text in job.let.items())
     yield from ((f"filters.{name}", text) for name, text in job.named_filters.items())
-    for at, owner in (("", job), *((f"events[{i}].", rule) for i, rule in enumerate(job.events))):
+    owners: list[tuple[str, Job | EventRule]] = [("", job), *((f"events[{i}].", rule) for i, rule in enumerate(job.events))]
+    for at, owner in owners:
         yield from ((f"{at}{name}", text) for name in ("key_value", "id") if (text := getattr(owner, name)) is not None)
         yield from ((f"{at}contact.{name}", text) for name, text in (owner.contact or {}).items())
         if owner.time is not None:

@@ -15,7 +15,7 @@ import duckdb
 import pyarrow as pa
 
 from etl.job.models import Dedupe
-from etl.sql import literal
+from etl.sql import fetch, literal
 
 #: What earlier runs have sent (delivered or unknown), one row an event.
 SENT = pa.schema([
@@ -143,8 +143,8 @@ class _Elimination:
             self._drop(f"SELECT n FROM alive WHERE {old}", self.result.filtered, "stale")
         else:
             fresh = "n IN (SELECT n FROM alive ANTI JOIN held USING (id))"
-            row = self.sql.execute(f"SELECT count(*), min(instant) FROM alive WHERE {old} AND {fresh}").fetchall()[0]
-            self.result.stale, self.result.oldest = int(row[0]), row[1]
+            (row,) = fetch(self.sql, f"SELECT count(*) AS n, min(instant) AS oldest FROM alive WHERE {old} AND {fresh}").to_pylist()
+            self.result.stale, self.result.oldest = row["n"], row["oldest"]
 
     def _over_contact_limit(self) -> None:
         if self.policy.max_per_contact is None:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from etl.outbox.elimination import SENT
-from etl.sql import literal
+from etl.sql import fetch, literal
 
 Seqs = npt.NDArray[np.int64]
 
@@ -59,8 +59,8 @@ def withdrawn(
         if drop_stale:
             _take(connection, f"SELECT seq FROM pending WHERE {old}", "stale", result)
         else:
-            row = connection.execute(f"SELECT count(*), min(instant) FROM pending WHERE {old}").fetchall()[0]
-            result.stale, result.oldest = int(row[0]), row[1]
+            (row,) = fetch(connection, f"SELECT count(*) AS n, min(instant) AS oldest FROM pending WHERE {old}").to_pylist()
+            result.stale, result.oldest = row["n"], row["oldest"]
     return result
 
 

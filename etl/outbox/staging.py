@@ -69,8 +69,6 @@ class Staging:
             yield rest.combine_chunks()
 
     def _write(self, name: str, table: pa.Table) -> None:
-        if table.num_rows == 0:
-            return
         if name not in self._writers:
             path = self._folder / f"{name}.parquet"
             self._writers[name] = pq.ParquetWriter(path, table.schema, compression="lz4", use_dictionary=False)

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from etl.sql import literal
+from etl.sql import fetch, literal
 from etl.tables import OUTBOX
 
 #: Small row groups: delivery reads a body again by its row group.
@@ -58,11 +58,11 @@ def write_outbox(path: Path, staged: Path, types: tuple[str, ...], connection: d
             count += table.num_rows
     sync(part)
     part.replace(path)
-    row = connection.execute("SELECT count(DISTINCT lane), min(instant), max(instant) FROM alive").fetchall()[0]
+    (span,) = fetch(connection, "SELECT count(DISTINCT lane) AS keys, min(instant) AS first, max(instant) AS last FROM alive").to_pylist()
     by_type: Counter[str] = Counter()
     for rule, number in rules.items():
         by_type[types[rule]] += number
-    return Written(count, by_type, int(row[0]), row[1], row[2])
+    return Written(count, by_type, span["keys"], span["first"], span["last"])
 
 
 def write_quarantine(path: Path, tables: Iterable[pa.Table], schema: pa.Schema) -> None:

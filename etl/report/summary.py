@@ -54,7 +54,7 @@ class Summary:
     def to_json(self) -> dict[str, Any]:
         """Return the JSON object of DESIGN; finished runs of the same call stand in `earlier`."""
         books = self.books
-        own = {
+        own: dict[str, Any] = {
             "job": self.job,
             "run": self.run,
             "date": self.date,

@@ -15,10 +15,11 @@ def refusal(header: str | None, settings: Settings, *, info: bool) -> Answer | N
     key = api_key(header)
     if not key:
         return unauthorised()
-    if _known(key, settings.no_right) or (info and not settings.info_right):
-        return text(403, "the API key lacks the right for this method")
-    if settings.keys and not _known(key, settings.keys):
+    weak = _known(key, settings.no_right)
+    if settings.keys and not weak and not _known(key, settings.keys):
         return unauthorised()
+    if weak or (info and not settings.info_right):
+        return text(403, "the API key lacks the right for this method")
     return None
 
 

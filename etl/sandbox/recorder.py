@@ -89,7 +89,7 @@ class Recorder:
             ) from error
 
     def add(self, arrival: Arrival) -> asyncio.Future[None]:
-        """Take an arrival; the future is done when it is committed, and fails with sqlite3.Error when that failed."""
+        """Take an arrival; the future is done when it is committed, and fails with what made that fail."""
         loop = asyncio.get_running_loop()
         committed: asyncio.Future[None] = loop.create_future()
         if not self._pending:
@@ -108,7 +108,8 @@ class Recorder:
             return
         try:
             self._write([arrival for arrival, _ in pending])
-        except sqlite3.Error as error:
+        # Whatever it was, nobody may be left waiting for it.
+        except Exception as error:
             for _, committed in pending:
                 if not committed.done():
                     committed.set_exception(error)
@@ -139,7 +140,7 @@ class Recorder:
                 ],
             )
             database.execute("COMMIT")
-        except sqlite3.Error:
+        except BaseException:
             if database.in_transaction:
                 database.execute("ROLLBACK")
             raise

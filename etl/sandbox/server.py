@@ -8,6 +8,7 @@ gives up waiting finds the event accepted.
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import struct
 import time
@@ -20,9 +21,10 @@ from pathlib import Path
 
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import StreamReader
-from aiohttp.web_protocol import RequestHandler
+from aiohttp.web_protocol import RequestHandler, RequestPayloadError
 
 from etl.errors import JobError
 from etl.sandbox import access
@@ -48,6 +50,15 @@ ROUTES = {
 _LARGEST_BODY = BATCH_EVENTS * (EVENT_BYTES + 1) + 64 * 1024
 _LAST_WAIT = 1.0
 _HANG_LOOK = 0.25
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    # What is no HTTP gets its 400; a traceback of it would look like a bug of the sandbox.
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError | RequestPayloadError))
+
+
+_LOG = logging.getLogger(__name__)
+_LOG.addFilter(_is_ours)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +99,8 @@ class Sandbox:
             self._handle,
             request_factory=_request,
             access_log=None,
+            logger=_LOG,
+            auto_decompress=False,
             keepalive_timeout=self._settings.keep_alive,
         )
         try:
@@ -114,15 +127,27 @@ class Sandbox:
         if request.headers.get("Expect", "").lower() == "100-continue" and request.transport is not None:
             request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         try:
-            raw: bytes | None = await request.read()
-        except web.HTTPRequestEntityTooLarge:
-            raw = None
+            raw = await self._read(request)
+        except ConnectionError:
+            # It never arrived whole: nothing to record, nobody to answer.
+            return web.Response()
         route = ROUTES.get(request.path)
-        outcome = _unknown(request.path) if route is None else self._decide(request, route, raw, at)
-        await self._record_it(request.path, "" if route is None else route[1], outcome, at)
+        outcome = _unknown(_printable(request.path)) if route is None else self._decide(request, route, raw, at)
+        await self._record_it(_printable(request.path), "" if route is None else route[1], outcome, at)
         return await self._reply(request, outcome)
 
-    def _decide(self, request: web.BaseRequest, route: tuple[str, str], raw: bytes | None, at: float) -> _Outcome:
+    async def _read(self, request: web.BaseRequest) -> bytes | RefusalError:
+        """Return the body, or what the API says when it is too much or no valid HTTP."""
+        try:
+            return await request.read()
+        except web.HTTPRequestEntityTooLarge:
+            return RefusalError(self._settings.too_large, f"the body is larger than {_LARGEST_BODY} bytes")
+        except RequestPayloadError:
+            return RefusalError(400, "the body is not what its headers say")
+
+    def _decide(
+        self, request: web.BaseRequest, route: tuple[str, str], raw: bytes | RefusalError, at: float
+    ) -> _Outcome:
         verb, method = route
         misbehaviour = self._settings.misbehaviour
         if request.method != verb:
@@ -144,16 +169,20 @@ class Sandbox:
         if fault in BEFORE:
             return _Outcome(self._fault_answer(fault, at), fault=fault)
         try:
-            return self._accept(method, request.content_type, raw, at, fault)
+            return self._accept(method, request, raw, at, fault)
         except RefusalError as refused:
             return _Outcome(text(refused.status, refused.text), fault=fault if fault in ON_THE_WIRE else None)
 
-    def _accept(self, method: str, media: str, raw: bytes | None, at: float, fault: str | None) -> _Outcome:
-        """Return what becomes of a body (None: too large to be read); raises RefusalError."""
-        if media != "application/json":
+    def _accept(
+        self, method: str, request: web.BaseRequest, raw: bytes | RefusalError, at: float, fault: str | None
+    ) -> _Outcome:
+        """Return what becomes of a body; raises RefusalError."""
+        if request.content_type != "application/json":
             raise RefusalError(415, "expected Content-Type application/json")
-        if raw is None:
-            raise RefusalError(self._settings.too_large, f"the body is larger than {_LARGEST_BODY} bytes")
+        if request.headers.get("Content-Encoding", "identity") != "identity":
+            raise RefusalError(415, "compressed bodies are not documented")
+        if isinstance(raw, RefusalError):
+            raise raw
         if method == EVENT:
             events: tuple[Event, ...] = (read_event(raw, self._settings),)
             answer = ACCEPTED
@@ -225,8 +254,13 @@ class Sandbox:
         _reset(request)
 
 
+def _printable(path: str) -> str:
+    """Return the path as text that can be stored: bytes that are no UTF-8 may come in as half characters."""
+    return path[:200].encode(errors="replace").decode()
+
+
 def _unknown(path: str) -> _Outcome:
-    return _Outcome(text(404, f"there is no {path[:200]} here; known are {', '.join(ROUTES)}"))
+    return _Outcome(text(404, f"there is no {path} here; known are {', '.join(ROUTES)}"))
 
 
 def _reset(request: web.BaseRequest) -> None:

@@ -10,6 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from etl.source.names import Names
+
 # Decimal digits that an integer of so many bits may have.
 _DIGITS = {8: 3, 16: 5, 32: 10, 64: 20}
 
@@ -32,10 +34,15 @@ def plain(kind: pa.DataType) -> pa.DataType:
     if is_list(kind):
         return pa.list_(plain(kind.value_type))
     if pa.types.is_struct(kind):
-        return pa.struct([pa.field(field.name, plain(field.type)) for field in kind])
+        return pa.struct([pa.field(name, plain(field.type)) for name, field in zip(_names(kind), kind, strict=True)])
     if isinstance(kind, pa.BaseExtensionType):
         return pa.string() if str(kind.extension_name) == "arrow.uuid" else plain(kind.storage_type)
     return kind
+
+
+def _names(kind: pa.DataType) -> list[str]:
+    """Return the names of a struct's fields, unique without regard to case: SQL tells them apart no other way."""
+    return Names(reserved=()).of_file([field.name for field in kind])
 
 
 def is_list(kind: pa.DataType) -> bool:
@@ -59,8 +66,13 @@ def united(left: pa.DataType, right: pa.DataType) -> pa.DataType:
     if pa.types.is_null(left) or pa.types.is_null(right):
         return right if pa.types.is_null(left) else left
     if pa.types.is_struct(left) and pa.types.is_struct(right):
-        names = list(dict.fromkeys(field.name for kind in (left, right) for field in kind))
-        return pa.struct([pa.field(name, reduce(united, _fields(name, left, right))) for name in names])
+        # Names that differ only in case are one field, as with columns; the first spelling stays.
+        names: dict[str, str] = {}
+        for field in (*left, *right):
+            names.setdefault(field.name.casefold(), field.name)
+        return pa.struct(
+            [pa.field(name, reduce(united, _fields(folded, left, right))) for folded, name in names.items()]
+        )
     if is_list(left) and is_list(right):
         return pa.list_(united(left.value_type, right.value_type))
     if (
@@ -90,7 +102,7 @@ def united(left: pa.DataType, right: pa.DataType) -> pa.DataType:
 
 
 def _fields(name: str, *kinds: pa.DataType) -> list[pa.DataType]:
-    return [field.type for kind in kinds for field in kind if field.name == name]
+    return [field.type for kind in kinds for field in kind if field.name.casefold() == name]
 
 
 def _is_number(kind: pa.DataType) -> bool:
@@ -129,9 +141,7 @@ def conform(array: pa.Array, kind: pa.DataType) -> pa.Array:
         return _list(array, kind)
     if pa.types.is_string(kind):
         return _text(array)
-    if pa.types.is_floating(kind) and pa.types.is_integer(array.type):
-        return array.cast(kind)  # safe: refuses an integer that a float cannot hold
-    return array.cast(kind)
+    return array.cast(kind)  # safe: refuses an integer that a float cannot hold
 
 
 def _is_uuid(kind: pa.DataType) -> bool:
@@ -143,10 +153,12 @@ def _uuids(array: pa.Array) -> pa.Array:
 
 
 def _struct(array: pa.Array, kind: pa.DataType) -> pa.Array:
-    own = {field.name: index for index, field in reversed(list(enumerate(array.type)))}
+    own = {name.casefold(): index for index, name in enumerate(_names(array.type))}
     parts = array.flatten()
     children = [
-        conform(parts[own[field.name]], field.type) if field.name in own else pa.nulls(len(array), field.type)
+        conform(parts[own[folded]], field.type)
+        if (folded := field.name.casefold()) in own
+        else pa.nulls(len(array), field.type)
         for field in kind
     ]
     return pa.StructArray.from_arrays(children, fields=list(kind), mask=array.is_null())

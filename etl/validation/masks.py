@@ -1,6 +1,7 @@
 """Where a frame breaks a model's rules, rule by rule, from the model's own columns and checks.
 
-pandera's own list of failures is no help: it is slow where much is wrong, and misses rows (RULES §11).
+pandera's own list of failures (`lazy=True`) has an entry for each value with its text, contact data among them, and
+no rows at all for a column that is not there. The books want masks.
 """
 
 from __future__ import annotations

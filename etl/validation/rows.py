@@ -1,4 +1,4 @@
-"""A table beside the model that it is checked with. Of a line that clears a cart nobody asks for products (RULES §4)."""
+"""A table beside the model that checks it. Of a line that clears a cart nobody asks for products (RULES §4)."""
 
 from __future__ import annotations
 

@@ -47,3 +47,4 @@ def test_a_known_key_without_the_right_is_403_everywhere() -> None:
 def test_the_right_to_ask_for_the_account_can_be_missing_alone() -> None:
     assert status(basic(":key"), info_right=False, info=True) == 403
     assert status(basic(":key"), info_right=False) == 200
+    assert status(basic(":unknown"), keys=("key",), info_right=False, info=True) == 401

@@ -162,7 +162,7 @@ def test_the_same_seed_and_requests_give_the_same_faults(serve: Serve) -> None:
 
 
 def test_what_the_client_saw_and_what_was_stored_tell_the_same_story(serve: Serve) -> None:
-    """Under all faults at once: what got a 200 is stored, what got a definite refusal is not, the rest is as the fault says."""
+    """Under all faults at once: what got a 200 is stored, what got a definite refusal is not."""
     some = {
         f"rate_{name}": 0.06
         for name in ("429", "500", "503", "500_after", "reset_before", "reset_after", "half", "html")

@@ -302,7 +302,9 @@ def test_lines_that_are_all_different_in_what_is_null_are_united(tmp_path: Path)
     picked = [[f"k{bit}" for bit in range(12) if number >> bit & 1] for number in range(4_096)]
     opened = source(
         tmp_path,
-        lines(*(json.dumps({key: None if n % 3 == 0 else [{"v": n}] for key in keys}) for n, keys in enumerate(picked))),
+        lines(
+            *(json.dumps({key: None if n % 3 == 0 else [{"v": n}] for key in keys}) for n, keys in enumerate(picked))
+        ),
     )
     assert sorted(opened.schema.names) == sorted(f"k{bit}" for bit in range(12))
     assert set(opened.schema.types) == {pa.list_(pa.struct([("v", pa.int64())]))}

@@ -13,6 +13,7 @@ from pyarrow import parquet
 
 from etl.errors import InputError
 from etl.source import Source, SourceSettings, open_source
+from etl.sql import connect
 
 
 def source(folder: Path, *tables: pa.Table, explode: str | None = None, **options: Any) -> Source:
@@ -128,6 +129,25 @@ def test_explode_reaches_lists_of_structs(tmp_path: Path) -> None:
     assert [(r["id"], r["items"] and r["items"]["sku"], r["_element"], r["_ordinal"]) for r in read(opened)] == [
         (1, "a", 0, 0), (1, "b", 1, 1), (2, None, None, 2), (3, None, None, 3)
     ]  # fmt: skip
+
+
+def test_fields_that_differ_only_in_case_both_survive(tmp_path: Path) -> None:
+    opened = source(tmp_path, pa.table({"s": [{"a": 1, "A": 2}], "S": [3]}), pa.table({"s": [{"A": 5}]}))
+    assert [(row["s"], row["S_2"]) for row in read(opened)] == [
+        ({"a": 1, "A_2": 2}, 3), ({"a": 5, "A_2": None}, None)
+    ]  # fmt: skip
+
+
+def test_batches_can_be_queried_with_duckdb(tmp_path: Path) -> None:
+    opened = source(
+        tmp_path, pa.table({"s": [{"a": [1]}], "d": ["x"]}), pa.table({"s": [{"b": "y"}], "t": [dt.date(2026, 1, 2)]})
+    )
+    connection = connect(memory="200MB")
+    got = []
+    for batch in opened.batches():
+        connection.register("batch", batch.table)
+        got += connection.execute("SELECT s.a, s.b, d, t, _file, _row, _element, _ordinal FROM batch").fetchall()
+    assert got == [([1], None, "x", None, 0, 1, None, 0), (None, "y", None, dt.date(2026, 1, 2), 1, 1, None, 1)]
 
 
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:

@@ -1,0 +1,74 @@
+"""What can come of a request: an answer, or a failure to get one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from enum import Enum
+from math import isfinite
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer. `retry_after` in seconds; `location` where a redirect points."""
+
+    status: int
+    body: bytes = b""
+    content_type: str = ""
+    retry_after: float | None = None
+    location: str | None = None
+
+    @property
+    def is_page(self) -> bool:
+        """True for a web page: a proxy, a login, a wrong address; the API never answers so."""
+        return (
+            "html" in self.content_type.lower()
+            or self.body.lstrip()[:9].lower() in (b"<!doctype", b"<html>")
+            or (self.body.lstrip()[:6].lower() == b"<html ")
+        )
+
+
+class Cause(Enum):
+    """Why there is no answer (RULES §6)."""
+
+    NOT_SENT = "not sent"  # no connection was made: safe to retry
+    UNKNOWN_HOST = "unknown host"  # nor was there a name
+    CERTIFICATE = "certificate"
+    NO_ANSWER = "no answer"  # it left: the outcome is unknown
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """No answer, or not a whole one; `detail` is for people."""
+
+    cause: Cause
+    detail: str
+
+
+Outcome = Answer | Failure
+
+
+def retry_after(header: str | None, date: str | None) -> float | None:
+    """Return Retry-After in seconds, from seconds or an HTTP date (by the server's own clock, if it says), or None."""
+    if header is None:
+        return None
+    text = header.strip()
+    try:
+        seconds = float(text)
+    except ValueError:
+        when = _instant(text)
+        if when is None:
+            return None
+        seconds = (when - (_instant(date) or datetime.now(UTC))).total_seconds()
+    return max(0.0, seconds) if isfinite(seconds) else None
+
+
+def _instant(text: str | None) -> datetime | None:
+    if not text:
+        return None
+    try:
+        found = parsedate_to_datetime(text)
+    except (TypeError, ValueError):
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)

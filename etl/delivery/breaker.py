@@ -1,0 +1,66 @@
+"""How many requests may be in flight: all while things get through; one at a time, ever more slowly, else.
+
+Without it an outage of an hour would use up the attempts of every event in the outbox.
+"""
+
+from __future__ import annotations
+
+from etl.delivery.settings import Patience
+
+
+class Breaker:
+    """Starts with one request alone (RULES §6); anything with a definite verdict lets all go.
+
+    Times in seconds, the caller's.
+    """
+
+    def __init__(self, concurrency: int, patience: Patience) -> None:
+        self._concurrency, self._patience = concurrency, patience
+        self._enough = max(10, 2 * concurrency)
+        self._failures = 0
+        self._alone = True
+        self._delay = patience.first
+        self._next = 0.0
+        self._failing_since: float | None = None
+        self._ever = False
+
+    @property
+    def ever_through(self) -> bool:
+        """True when anything has got through in this call."""
+        return self._ever
+
+    @property
+    def failing_since(self) -> float | None:
+        """Since when nothing gets through; None while things do."""
+        return self._failing_since
+
+    def slots(self, now: float) -> int:
+        """Return how many requests may be in flight now."""
+        if not self._alone:
+            return self._concurrency
+        return 1 if now >= self._next else 0
+
+    @property
+    def next_try(self) -> float:
+        """When the next request may leave, as far as the breaker goes."""
+        return self._next if self._alone else 0.0
+
+    def through(self) -> None:
+        """Note a definite verdict."""
+        self._ever = True
+        self._alone = False
+        self._failures = 0
+        self._failing_since = None
+        self._delay = self._patience.first
+        self._next = 0.0
+
+    def failed(self, now: float, started: float) -> None:
+        """Note a request without one, that started at `started`."""
+        self._failures += 1
+        if self._failing_since is None:
+            self._failing_since = now
+        opens = not self._alone and self._failures >= self._enough
+        if opens or (self._alone and started >= self._next):
+            self._alone = True
+            self._next = now + self._delay
+            self._delay = min(self._delay * 2, self._patience.most)

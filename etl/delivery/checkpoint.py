@@ -1,0 +1,353 @@
+"""The checkpoint: what became of each event of each run, and the runs themselves. `schema` documents the file.
+
+Every change is one transaction. An intent stands here before its request leaves; its verdict before its slot is free
+(RULES §6).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
+from enum import IntEnum
+from pathlib import Path
+from typing import Any, Literal, Self, TypedDict, Unpack
+
+import numpy as np
+import numpy.typing as npt
+
+from etl.delivery import schema
+from etl.errors import StateError
+
+Seqs = npt.NDArray[np.int64]
+OnUnknown = Literal["resend", "hold"]
+
+#: An event whose outcome was unknown this often stays unknown for good, whatever `on_unknown` says.
+DOUBTS_AT_MOST = 5
+
+
+class State(IntEnum):
+    """Where an event stands. RETRY: surely not accepted, may go again."""
+
+    SENT = 1
+    DELIVERED = 2
+    REJECTED = 3
+    UNKNOWN = 4
+    RETRY = 5
+    WITHDRAWN = 6
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """A run as the checkpoint keeps it (table `runs`); times are seconds since 1970, `date` is '' for none."""
+
+    run: int
+    name: str
+    kind: str
+    date: str
+    state: str
+    mapping: str
+    fingerprint: str
+    method: str
+    organisation: str | None
+    events: int
+    books: str
+    requests: int
+    resent: int
+    seconds: float
+    created: float
+    ended: float | None
+    exit: int | None
+    merged: int
+
+
+class RunChanges(TypedDict, total=False):
+    """What `update_run` may change."""
+
+    state: str
+    method: str
+    organisation: str | None
+    events: int
+    books: str
+    ended: float | None
+    exit: int | None
+    merged: int
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many events of a run stand where; `sent` are intents without a verdict, 0 when nobody is posting."""
+
+    sent: int = 0
+    delivered: int = 0
+    rejected: int = 0
+    unknown: int = 0
+    retry: int = 0
+    withdrawn: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """What a request did to one event. `doubt`: it ended without a verdict; `left`: it left, or may have."""
+
+    seq: int
+    state: State
+    status: int | None = None
+    detail: str | None = None
+    doubt: bool = False
+    left: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """An event as the checkpoint keeps it (table `events`)."""
+
+    seq: int
+    state: State
+    sends: int
+    doubts: int
+    resent: int
+    status: int | None
+    detail: str | None
+    at: float
+
+
+_RUN = ", ".join(f.name for f in fields(RunRow))
+_EVENT = ", ".join(f.name for f in fields(Touched))
+_CHANGEABLE = frozenset(RunChanges.__annotations__)
+
+_INTENT = (
+    "INSERT INTO events (run, seq, state, sends, at) VALUES (?, ?, 1, 1, ?) ON CONFLICT (run, seq) DO UPDATE "
+    "SET state = 1, sends = sends + 1, resent = resent + (doubts > 0), status = NULL, detail = NULL, at = excluded.at"
+)
+# What never left was no send. `doubts` on the right is the count before this request.
+_RULING = (
+    "UPDATE events SET state = ?, status = ?, detail = ?, doubts = doubts + ?, sends = sends - ?, "
+    "resent = resent - (? AND doubts > 0), at = ? WHERE run = ? AND seq = ?"
+)
+_CUT = "no answer was seen: the run was cut"
+
+
+class Checkpoint:
+    """One destination's checkpoint file, open. Not for several threads at once."""
+
+    def __init__(self, database: sqlite3.Connection, path: Path) -> None:
+        self._database, self._path = database, path
+
+    @classmethod
+    def open(cls, path: Path, job: str, destination: str, *, read_only: bool = False) -> Self:
+        """Open the file, made new where there is none.
+
+        StateError when it is damaged, newer, or of another job or destination.
+
+        `read_only` is for looking on while a run is at work; it makes no file.
+        """
+        if not path.exists():
+            if read_only:
+                raise StateError(
+                    f"no checkpoint at {path}", hint="nothing has been planned for this job and destination yet"
+                )
+            schema.create(path, job, destination)
+        return cls(schema.connect(path, job, destination, read_only=read_only), path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
+
+    # Runs
+
+    def add_run(
+        self,
+        *,
+        name: str,
+        mapping: str,
+        fingerprint: str,
+        method: str,
+        events: int,
+        kind: str = "main",
+        date: str = "",
+        books: str = "{}",
+        organisation: str | None = None,
+    ) -> int:
+        """Record a plan, in state `planned`; return its number."""
+        with self._transaction():
+            cursor = self._database.execute(
+                "INSERT INTO runs "
+                "(name, kind, date, state, mapping, fingerprint, method, organisation, events, books, created) "
+                "VALUES (?, ?, ?, 'planned', ?, ?, ?, ?, ?, ?, ?)",
+                (name, kind, date, mapping, fingerprint, method, organisation, events, books, time.time()),
+            )
+        number = cursor.lastrowid
+        if number is None:
+            raise AssertionError("SQLite gave the new run no number")
+        return number
+
+    def run(self, run: int) -> RunRow:
+        """Return one run; KeyError when there is none of that number."""
+        found = self._runs("WHERE run = ?", run)
+        if not found:
+            raise KeyError(run)
+        return found[0]
+
+    def runs(self, *, state: str | None = None) -> list[RunRow]:
+        """Return the runs, oldest first: all, or those in one state."""
+        return self._runs("ORDER BY run") if state is None else self._runs("WHERE state = ? ORDER BY run", state)
+
+    def update_run(self, run: int, **changes: Unpack[RunChanges]) -> None:
+        """Change what is named of a run; its end is noted with the state that ends it."""
+        if unknown := changes.keys() - _CHANGEABLE:
+            raise TypeError(f"a run has no {', '.join(sorted(unknown))} to change")
+        if changes.get("state") in ("finished", "abandoned"):
+            changes.setdefault("ended", time.time())
+        listed = ", ".join(f"{name} = ?" for name in changes)
+        with self._transaction():
+            self._database.execute(f"UPDATE runs SET {listed} WHERE run = ?", (*changes.values(), run))
+
+    # Steps of a delivery
+
+    def sweep(self) -> dict[int, int]:
+        """Turn intents without a verdict, of any run, into unknowns: the start of every call (RULES §2).
+
+        Return how many, by run.
+        """
+        with self._transaction():
+            cursor = self._database.execute(
+                "SELECT run, count(*) FROM events "
+                "WHERE state = 1 AND run IN (SELECT run FROM runs WHERE merged = 0) GROUP BY run"
+            )
+            found = {int(run): int(count) for run, count in cursor}
+            for run in found:
+                self._database.execute(
+                    "UPDATE events SET state = 4, doubts = doubts + 1, detail = ? WHERE run = ? AND state = 1",
+                    (_CUT, run),
+                )
+        return found
+
+    def record(
+        self,
+        run: int,
+        *,
+        rulings: Sequence[Ruling] = (),
+        intents: Sequence[int] = (),
+        requests: int = 0,
+        resent: int = 0,
+        seconds: float = 0.0,
+    ) -> None:
+        """Write one step: the rulings that came in, then the intents of the requests that go next, in one transaction.
+
+        `requests` and `resent` are what the step adds to the run's counts (less what never left), `seconds` the time
+        since the last one.
+        """
+        now = time.time()
+        with self._transaction():
+            if rulings:
+                self._database.executemany(
+                    _RULING,
+                    [(r.state, r.status, r.detail, r.doubt, not r.left, not r.left, now, run, r.seq) for r in rulings],
+                )
+            if intents:
+                self._database.executemany(_INTENT, [(run, seq, now) for seq in intents])
+            self._database.execute(
+                "UPDATE runs SET requests = requests + ?, resent = resent + ?, seconds = seconds + ? WHERE run = ?",
+                (requests, resent, seconds, run),
+            )
+
+    def withdraw(self, run: int, seqs: Iterable[int], reason: str) -> None:
+        """Note that events may no longer go.
+
+        One with an unknown outcome stays unknown, and is not sent again: it may be there already.
+        """
+        now = time.time()
+        with self._transaction():
+            self._database.executemany(
+                "INSERT INTO events (run, seq, state, detail, at) VALUES (?, ?, 6, ?, ?) "
+                "ON CONFLICT (run, seq) DO UPDATE SET "
+                "state = CASE state WHEN 5 THEN 6 ELSE state END, "
+                "doubts = CASE state WHEN 4 THEN max(doubts, ?) ELSE doubts END, "
+                "detail = CASE state WHEN 4 THEN 'held: ' || excluded.detail ELSE excluded.detail END, "
+                "at = excluded.at WHERE state IN (4, 5)",
+                ((run, int(seq), reason, now, DOUBTS_AT_MOST) for seq in seqs),
+            )
+
+    # Questions
+
+    def counts(self, run: int) -> Counts:
+        """Return how many events of a run stand where."""
+        by_state: dict[int, int] = {}
+        withdrawn: dict[str, int] = {}
+        for state, reason, count in self._rows(
+            "SELECT state, CASE state WHEN 6 THEN detail END, count(*) FROM events WHERE run = ? GROUP BY 1, 2", run
+        ):
+            if state == State.WITHDRAWN:
+                withdrawn[reason] = count
+            else:
+                by_state[state] = count
+        ends = (
+            by_state.get(state, 0)
+            for state in (State.SENT, State.DELIVERED, State.REJECTED, State.UNKNOWN, State.RETRY)
+        )
+        sent, delivered, rejected, unknown, retry = ends
+        return Counts(sent, delivered, rejected, unknown, retry, withdrawn)
+
+    def settled(self, run: int, on_unknown: OnUnknown) -> Seqs:
+        """Return, in order, the events of a run that must not be sent (again)."""
+        doubts = DOUBTS_AT_MOST if on_unknown == "resend" else 0
+        return self._seqs("state IN (2, 3, 6) OR state = 4 AND doubts >= ?", run, doubts)
+
+    def doubts(self, run: int) -> dict[int, int]:
+        """Return how often the outcome of an event was unknown, for the events that stand so."""
+        return dict(self._rows("SELECT seq, doubts FROM events WHERE run = ? AND state = 4", run))
+
+    def remembered(self, run: int) -> Seqs:
+        """Return, in order, the events of a run that the API has or may have: what the ledger must know (RULES §10)."""
+        return self._seqs("state IN (1, 2, 4)", run)
+
+    def withdrawn(self, run: int) -> dict[str, list[int]]:
+        """Return the events of a run that were withdrawn, by reason."""
+        found: dict[str, list[int]] = {}
+        for reason, seq in self._rows("SELECT detail, seq FROM events WHERE run = ? AND state = 6 ORDER BY seq", run):
+            found.setdefault(reason, []).append(seq)
+        return found
+
+    def dead_letters(self, run: int) -> Iterator[Touched]:
+        """Give the events that the API refused, with status and answer."""
+        return self._touched(run, State.REJECTED)
+
+    def unknowns(self, run: int) -> Iterator[Touched]:
+        """Give the events whose outcome is unknown."""
+        return self._touched(run, State.UNKNOWN)
+
+    def _touched(self, run: int, state: State) -> Iterator[Touched]:
+        for row in self._rows(f"SELECT {_EVENT} FROM events WHERE run = ? AND state = ? ORDER BY seq", run, int(state)):
+            yield Touched(row[0], State(row[1]), *row[2:])
+
+    def _seqs(self, where: str, run: int, *values: int) -> Seqs:
+        rows = self._rows(f"SELECT seq FROM events WHERE run = ? AND ({where}) ORDER BY seq", run, *values)
+        return np.fromiter((seq for (seq,) in rows), dtype=np.int64)
+
+    def _runs(self, tail: str, *values: object) -> list[RunRow]:
+        return [RunRow(*row) for row in self._rows(f"SELECT {_RUN} FROM runs {tail}", *values)]
+
+    def _rows(self, statement: str, *values: object) -> Iterator[Any]:  # tuples, whose columns the caller knows
+        with schema.storage(self._path):
+            yield from self._database.execute(statement, values)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with schema.storage(self._path):
+            self._database.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._database.execute("COMMIT")
+            except BaseException:
+                if self._database.in_transaction:
+                    self._database.execute("ROLLBACK")
+                raise

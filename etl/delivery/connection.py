@@ -1,0 +1,109 @@
+"""urllib3's connections, made to tell what a delivery must know of them.
+
+Each sends a request in one piece and says just before that it leaves; has a second handle on its socket, by which
+another thread can end the wait for an answer (also within TLS); and is not used again after four seconds of rest,
+since a server that has just closed it would look like one that had taken the request (RULES §6).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import time
+from typing import TYPE_CHECKING, Any
+
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from etl.delivery.exchange import Exchange
+
+_REST = 4.0
+
+if TYPE_CHECKING:
+    _Base = HTTPConnection
+else:
+    _Base = object
+
+
+class Wire:
+    """What one sender and its connection share: the exchange under way, and how long each step may take."""
+
+    __slots__ = ("exchange", "timeout")
+
+    def __init__(self, timeout: float) -> None:
+        self.timeout = timeout
+        self.exchange: Exchange | None = None
+
+
+class Telling(_Base):
+    """What is added to both kinds of connection. `wire` is set by `pools`."""
+
+    wire: Wire
+    _cord: socket.socket | None = None
+    _rested: float = 0.0
+    _pieces: list[bytes] | None = None
+
+    def _new_conn(self) -> socket.socket:
+        made = super()._new_conn()
+        self._cord = made.dup()
+        if self.wire.exchange is not None:
+            self.wire.exchange.tie(self._cord)
+        return made
+
+    @property
+    def is_connected(self) -> bool:
+        return time.monotonic() - self._rested < _REST and super().is_connected
+
+    def rest(self) -> None:
+        """Note that an exchange has ended well."""
+        self._rested = time.monotonic()
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        if self.sock is None:
+            self.connect()
+        pieces: list[bytes] = []
+        self._pieces = pieces
+        try:
+            super().request(*args, **kwargs)
+        finally:
+            self._pieces = None
+        if self.wire.exchange is not None:
+            self.wire.exchange.tie(self._cord)
+            self.wire.exchange.leave()
+        self.sock.settimeout(self.wire.timeout)
+        self.sock.sendall(b"".join(pieces))
+
+    def send(self, data: Any) -> None:
+        if self._pieces is None:
+            super().send(data)
+        else:
+            self._pieces.append(data)
+
+    def close(self) -> None:
+        cord, self._cord = self._cord, None
+        if cord is not None:
+            if self.wire.exchange is not None:
+                self.wire.exchange.tie(None)
+            with contextlib.suppress(OSError):
+                cord.close()
+        super().close()
+
+
+def pools(wire: Wire) -> dict[str, type[HTTPConnectionPool]]:
+    """Return the connection pools of one sender, by scheme."""
+
+    class Plain(Telling, HTTPConnection):
+        pass
+
+    class Secure(Telling, HTTPSConnection):
+        pass
+
+    Plain.wire = Secure.wire = wire
+
+    class PlainPool(HTTPConnectionPool):
+        ConnectionCls = Plain
+
+    class SecurePool(HTTPSConnectionPool):
+        ConnectionCls = Secure
+
+    return {"http": PlainPool, "https": SecurePool}

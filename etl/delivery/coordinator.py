@@ -1,0 +1,392 @@
+"""The one who decides: which events go next and when, and what their outcomes mean.
+
+It alone touches lanes, pace and checkpoint.
+
+Round by round: gather outcomes, choose what goes next, write both in one transaction, hand over. So an intent is with
+the operating system before its request leaves, and a slot is free when its verdict is (RULES §6). A claim for power
+loss would be written here too, ahead of the intents.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections import deque
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from queue import Empty
+
+from etl.delivery.answers import Answer, Outcome
+from etl.delivery.breaker import Breaker
+from etl.delivery.checkpoint import DOUBTS_AT_MOST, Checkpoint, Ruling, State
+from etl.delivery.exchange import Exchange
+from etl.delivery.lanes import Lanes, Place
+from etl.delivery.methods import method_of
+from etl.delivery.outbox import Outbox
+from etl.delivery.pace import Pace
+from etl.delivery.sender import Done, Senders
+from etl.delivery.settings import Progress, Result, Settings, Stopped
+from etl.delivery.stop import StopFlag
+from etl.delivery.tally import Tally
+from etl.delivery.verdicts import SLOWER, Fatal, Verdict, fatal, without_answer
+from etl.errors import Exit
+
+_TICK = 0.5  # seconds between two looks at the clock, and two reports, when nothing happens
+_GRACE = 1.0  # seconds that a thread has to hand back an exchange whose time is up, when the run ends
+_AGAIN = "run the same command again to go on"
+
+
+class Coordinator:
+    """One call of `deliver`."""
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        checkpoint: Checkpoint,
+        run: int,
+        settings: Settings,
+        progress: Callable[[Progress], None],
+        stop: StopFlag,
+        limit: int | None,
+        clock: Callable[[], float],
+    ) -> None:
+        self._outbox, self._checkpoint, self._run, self._settings = outbox, checkpoint, run, settings
+        self._progress, self._stop, self._limit, self._clock = progress, stop, limit, clock
+        self._method = method_of(settings)
+        self._url = settings.api.rstrip("/") + self._method.path
+        now = clock()
+        resends = settings.on_unknown == "resend"
+        self._lanes = Lanes(
+            outbox.places(checkpoint.settled(run, settings.on_unknown)), checkpoint.doubts(run) if resends else {}
+        )
+        self._pace = Pace(settings.rate, settings.bulk, now)
+        self._breaker = Breaker(settings.concurrency, settings.patience)
+        self._tally = Tally(checkpoint.counts(run), len(outbox))
+        self._in_flight: dict[Exchange, None] = {}  # in the order of their start, which is that of their deadlines
+        self._overdue: set[Exchange] = set()
+        self._rulings: list[Ruling] = []
+        self._stopped: Stopped | None = None
+        self._started = self._written = now
+        self._requests = self._resent = 0
+        self._uncounted_requests = self._uncounted_resent = 0
+        self._latency: float | None = None
+        self._reports: deque[tuple[float, int]] = deque(maxlen=20)
+        self._chance = random.Random()  # noqa: S311  (spreads retries, hides nothing)
+
+    def post(self) -> Result:
+        """Post until the outbox is done, or something stops the run."""
+        settings = self._settings
+        senders = Senders(settings.concurrency, self._url, settings.key, settings.timeout, ca=settings.ca)
+        self._stop.on_request(lambda: senders.outcomes.put(None))
+        try:
+            self._watch_rejected()
+            while not self._finished():
+                self._look_around()
+                if self._stopped is not None and self._must_end():
+                    self._abandon(senders)
+                    break
+                self._hand_over(senders, self._choose())
+                self._report()
+                if self._finished():
+                    break
+                self._gather(senders)
+        finally:
+            self._stop.on_request(lambda: None)
+            senders.close()
+            for exchange in self._in_flight:
+                exchange.cut()
+        if self._stopped is None and not self._lanes.empty:
+            self._stopped = Stopped("limit", f"{self._limit:,} events were sent, as asked; {_AGAIN}", Exit.AGAIN)
+        self._report(last=True)
+        return Result(self._stopped, self._requests, self._resent, self._clock() - self._started, self._warning())
+
+    # The state of the call
+
+    def _finished(self) -> bool:
+        if self._in_flight or self._rulings:
+            return False
+        return self._stopped is not None or self._lanes.empty or self._spent()
+
+    def _spent(self) -> bool:
+        """Return whether the limit is reached and nothing of it is left to try again."""
+        return self._fresh_left() == 0 and self._lanes.next_retry is None
+
+    def _fresh_left(self) -> int | None:
+        return None if self._limit is None else self._limit - self._tally.tried
+
+    def _must_end(self) -> bool:
+        """Return whether what is in flight may not be waited for any longer."""
+        if self._stop.urgent:
+            return True
+        cut_all = bool(self._in_flight) and len(self._overdue) == len(self._in_flight)
+        if not cut_all:
+            return False
+        return self._clock() >= max(e.started for e in self._in_flight) + self._settings.timeout + _GRACE
+
+    def _look_around(self) -> None:
+        """See to deadlines, signals and patience."""
+        now = self._clock()
+        for exchange in self._in_flight:
+            if exchange in self._overdue:
+                continue
+            if now < exchange.started + self._settings.timeout:
+                break
+            exchange.cut()
+            self._overdue.add(exchange)
+        if self._stopped is not None:
+            return
+        if self._stop.requested:
+            self._stopped = Stopped("interrupted", _AGAIN, Exit.AGAIN)
+        else:
+            self._watch_patience(now)
+
+    def _watch_patience(self, now: float) -> None:
+        since = self._breaker.failing_since
+        if since is None:
+            return
+        end = since + self._settings.give_up
+        if now >= end or self._pace.paused_until > end:
+            resume = max(0.0, self._pace.paused_until - now)
+            self._stopped = Stopped(
+                f"nothing got through for {_span(now - since)}: {self._tally.last_trouble}",
+                f"given up for now; {_AGAIN}",
+                Exit.AGAIN,
+                resume_at=_iso_in(resume) if resume else None,
+            )
+
+    def _watch_rejected(self) -> None:
+        tally, most = self._tally, self._settings.max_rejected
+        if self._stopped is None and tally.verdicts >= 100 and tally.rejected > most * tally.verdicts:
+            self._stopped = Stopped(
+                f"the API rejected {tally.rejected:,} of {tally.verdicts:,} events "
+                f"({tally.rejected / tally.verdicts:.1%}); delivery.max_rejected is {most:.1%}",
+                "see what it said of them (`clickreplay rejects`), mend the job, or raise delivery.max_rejected",
+                Exit.GUARD,
+                guard="max_rejected",
+            )
+
+    # Choosing and sending
+
+    def _choose(self) -> list[Exchange]:
+        """Return the requests that may leave now, with the events of each."""
+        chosen: list[Exchange] = []
+        while self._stopped is None:
+            now = self._clock()
+            if len(self._in_flight) + len(chosen) >= self._breaker.slots(now) or self._pace.wait(now) > 0:
+                break
+            most = self._method.max_events
+            if self._pace.room is not None:
+                most = min(most, self._pace.room)
+            places = self._lanes.take(now, most, self._fresh_left())
+            if not places:
+                break
+            self._tally.tried += sum(place.tries == 1 for place in places)
+            self._pace.take(now, len(places))
+            body = self._method.wrap([self._outbox.event(place.seq) for place in places])
+            chosen.append(Exchange(places, body, now))
+        return chosen
+
+    def _hand_over(self, senders: Senders, chosen: list[Exchange]) -> None:
+        """Write the verdicts and the intents in one transaction, then let the requests go."""
+        if not chosen and not self._rulings:
+            return
+        now = self._clock()
+        resent = sum(place.doubts > 0 for exchange in chosen for place in exchange.places)
+        requests, repeats = len(chosen) + self._uncounted_requests, resent + self._uncounted_resent
+        self._checkpoint.record(
+            self._run,
+            rulings=self._rulings,
+            intents=[place.seq for exchange in chosen for place in exchange.places],
+            requests=requests,
+            resent=repeats,
+            seconds=now - self._written,
+        )
+        self._rulings = []
+        self._written = now
+        self._requests += requests
+        self._resent += repeats
+        self._uncounted_requests = self._uncounted_resent = 0
+        for exchange in chosen:
+            exchange.started = now
+            self._in_flight[exchange] = None
+            senders.post(exchange)
+
+    # Outcomes
+
+    def _gather(self, senders: Senders) -> None:
+        """Wait until something may happen, and take in what came."""
+        wait = self._wait()
+        try:
+            done = senders.outcomes.get(timeout=wait) if wait > 0 else senders.outcomes.get_nowait()
+            while True:
+                if done is not None:
+                    senders.returned()
+                    self._take_in(done)
+                done = senders.outcomes.get_nowait()
+        except Empty:
+            return
+
+    def _wait(self) -> float:
+        """Return how long nothing can happen but an outcome."""
+        now = self._clock()
+        at = now + _TICK
+        for exchange in self._in_flight:
+            if exchange not in self._overdue:
+                at = min(at, exchange.started + self._settings.timeout)
+                break
+        if self._stopped is None and len(self._in_flight) < max(1, self._breaker.slots(now)):
+            ready = max(now + self._pace.wait(now), self._breaker.next_try)
+            retry = self._lanes.next_retry
+            if self._lanes.may_have_more and self._fresh_left() != 0:
+                at = min(at, ready)
+            elif retry is not None:
+                at = min(at, max(ready, retry))
+        return max(0.0, at - now)
+
+    def _take_in(self, done: Done) -> None:
+        exchange, outcome = done
+        if isinstance(outcome, BaseException):
+            raise outcome
+        del self._in_flight[exchange]
+        self._overdue.discard(exchange)
+        now = self._clock()
+        wrong = fatal(outcome, self._url, ever_through=self._breaker.ever_through)
+        if wrong is not None:
+            self._refuse(exchange, outcome, wrong)
+            return
+        if isinstance(outcome, Answer):
+            verdicts = self._method.read(outcome, [place.doubts > 0 for place in exchange.places])
+            if outcome.status in SLOWER:
+                self._pace.refused(now, exchange.started, outcome.retry_after)
+        else:
+            verdicts = [without_answer(outcome)] * len(exchange.places)
+        if any(v.state in (State.DELIVERED, State.REJECTED) for v in verdicts):
+            self._breaker.through()
+            self._pace.passed(now)
+            latency = now - exchange.started
+            self._latency = latency if self._latency is None else self._latency + (latency - self._latency) / 50
+        else:
+            self._breaker.failed(now, exchange.started)
+            self._tally.trouble(outcome)
+        self._rule(exchange, verdicts, left=exchange.left_at is not None)
+        self._watch_rejected()
+
+    def _refuse(self, exchange: Exchange, outcome: Outcome, wrong: Fatal) -> None:
+        """Stop the run; the events themselves are not to blame, and wait for the next call."""
+        status = outcome.status if isinstance(outcome, Answer) else None
+        self._rule(
+            exchange,
+            [Verdict(State.RETRY, status, wrong.reason)] * len(exchange.places),
+            left=exchange.left_at is not None,
+        )
+        if self._stopped is None or self._stopped.exit is not Exit.REFUSED:
+            self._stopped = Stopped(wrong.reason, f"{wrong.hint}; then {_AGAIN}", Exit.REFUSED)
+
+    def _rule(self, exchange: Exchange, verdicts: list[Verdict], *, left: bool) -> None:
+        """Say what becomes of each event: its turn is over, or it goes again."""
+        if not left:
+            self._uncounted_requests -= 1
+        now = self._clock()
+        for place, verdict in zip(exchange.places, verdicts, strict=True):
+            was_unknown = place.doubts > 0
+            if not left and was_unknown:
+                self._uncounted_resent -= 1
+            doubt = verdict.state is State.UNKNOWN
+            # Refused for now says nothing of the tries before: an event that may be there already stays so.
+            state = State.UNKNOWN if verdict.state is State.RETRY and was_unknown else verdict.state
+            self._rulings.append(Ruling(place.seq, state, verdict.status, verdict.detail, doubt, left))
+            place.doubts += doubt
+            self._tally.move(State.UNKNOWN if was_unknown else None, state)
+            if self._goes_again(place, verdict.state):
+                self._lanes.again(place, now + self._backoff(place))
+            else:
+                self._lanes.done(place)
+
+    def _goes_again(self, place: Place, state: State) -> bool:
+        if state is State.UNKNOWN:
+            return self._settings.on_unknown == "resend" and place.doubts < DOUBTS_AT_MOST
+        return state is State.RETRY
+
+    def _backoff(self, place: Place) -> float:
+        patience = self._settings.patience
+        most = min(patience.most, patience.first * 2.0 ** min(place.tries - 1, 30))
+        return most * self._chance.uniform(0.5, 1.0)
+
+    def _abandon(self, senders: Senders) -> None:
+        """End at once: what has left is unknown, what has not never will."""
+        while True:
+            try:
+                done = senders.outcomes.get_nowait()
+            except Empty:
+                break
+            if done is not None:
+                self._take_in(done)
+        for exchange in list(self._in_flight):
+            del self._in_flight[exchange]
+            left = exchange.cut()
+            verdict = (
+                Verdict(State.UNKNOWN, None, "no answer was waited for")
+                if left
+                else Verdict(State.RETRY, None, "not sent")
+            )
+            self._rule(exchange, [verdict] * len(exchange.places), left=left)
+        self._overdue.clear()
+        self._hand_over(senders, [])
+
+    # Telling
+
+    def _report(self, *, last: bool = False) -> None:
+        now = self._clock()
+        if not last and self._reports and now - self._reports[-1][0] < _TICK:
+            return
+        self._reports.append((now, self._requests))
+        (since, before) = self._reports[0]
+        spent = now - since
+        self._progress(
+            Progress(
+                done=self._tally.done,
+                total=self._tally.total,
+                rate=(self._requests - before) / spent if spent > 0 else 0.0,
+                delivered=self._tally.delivered,
+                rejected=self._tally.rejected,
+                unknown=self._tally.unknown,
+                waiting=None if last else self._waiting(now),
+                warning=self._warning(),
+            )
+        )
+
+    def _waiting(self, now: float) -> str | None:
+        if self._stopped is not None:
+            return f"waiting for {len(self._in_flight)} requests in flight"
+        pause = self._pace.paused_until - now
+        if pause > 1:
+            return f"pausing for {_span(pause)}"
+        since = self._breaker.failing_since
+        return (
+            f"nothing gets through for {_span(now - since)}: {self._tally.last_trouble}"
+            if since is not None and now - since > 5
+            else None
+        )
+
+    def _warning(self) -> str | None:
+        rate, latency, slots = self._settings.rate, self._latency, self._settings.concurrency
+        if latency is None or math.isinf(rate) or rate * latency <= slots:
+            return None
+        return (
+            f"{rate:g} requests a second at {latency * 1000:,.0f} ms each need {math.ceil(rate * latency)} in flight; "
+            f"delivery.concurrency is {slots}"
+        )
+
+
+def _span(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def _iso_in(seconds: float) -> str:
+    try:
+        at = datetime.now(UTC) + timedelta(seconds=seconds)
+    except OverflowError:
+        return datetime.max.replace(tzinfo=UTC, microsecond=0).isoformat()
+    return at.replace(microsecond=0).isoformat().replace("+00:00", "Z")

@@ -1,0 +1,23 @@
+"""Contact data stays out of messages and of the checkpoint's details."""
+
+from __future__ import annotations
+
+import re
+
+_EMAIL = re.compile(r"([\w.+%-])[\w.+%-]*@([\w-]+(?:\.[\w-]+)+)")
+_PHONE = re.compile(r"\+?\d(?:[ ()-]{0,2}\d){6,}(?=\d\d)")
+_LONGEST = 300
+
+
+def masked(text: str) -> str:
+    """Return `text` with e-mail addresses as a***@example.com and long numbers by their last two digits."""
+    return _PHONE.sub("***", _EMAIL.sub(r"\1***@\2", text))
+
+
+def snippet(body: bytes) -> str | None:
+    """Return the start of an answer's text on one line, masked; None when it says nothing."""
+    text = " ".join(body.decode("utf-8", "replace").split())
+    if not text:
+        return None
+    text = masked(text)
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"

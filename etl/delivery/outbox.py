@@ -1,0 +1,98 @@
+"""The outbox as delivery reads it: places in a stream, bodies on demand, a few row groups in memory."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from etl.delivery.checkpoint import Seqs
+from etl.errors import StateError
+
+# Decoded row groups kept: the one that the stream is at, and those of events that stood back.
+_KEPT = 8
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxEvent:
+    """An event as a method needs it: its body as planned, and its instant (µs since 1970, UTC) where there is one."""
+
+    seq: int
+    body: bytes
+    instant: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    bodies: pa.Array
+    instants: pa.Array | None
+
+
+class Outbox:
+    """One outbox file (OUTBOX columns, one row an event, by seq from 0), open for reading."""
+
+    def __init__(self, path: Path, *, time_param: str | None = None) -> None:
+        try:
+            self._file = pq.ParquetFile(path)
+        except (OSError, pa.ArrowInvalid) as error:
+            raise StateError(
+                f"the outbox {path} cannot be read: {error}", hint="restore the state folder from a backup"
+            ) from error
+        self._columns = ["lane", "body", *(["instant"] if time_param else [])]
+        meta = self._file.metadata
+        rows = [meta.row_group(i).num_rows for i in range(meta.num_row_groups)]
+        self._starts = np.concatenate([[0], np.cumsum(rows, dtype=np.int64)]).astype(np.int64)
+        self._kept: OrderedDict[int, _Group] = OrderedDict()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def __len__(self) -> int:
+        return int(self._starts[-1])
+
+    def places(self, settled: Seqs) -> Iterator[tuple[int, int]]:
+        """Give seq and lane of each event that is not in `settled` (sorted), in order."""
+        for group in range(len(self._starts) - 1):
+            start, end = int(self._starts[group]), int(self._starts[group + 1])
+            done = settled[np.searchsorted(settled, start) : np.searchsorted(settled, end)]
+            if len(done) == end - start:
+                continue  # on going on after an interruption, most groups need not be read
+            lanes = self._read(group)
+            seqs = np.arange(start, end, dtype=np.int64)
+            if len(done):
+                left = np.ones(end - start, dtype=bool)
+                left[done - start] = False
+                seqs, lanes = seqs[left], lanes[left]
+            yield from zip(seqs.tolist(), lanes.tolist(), strict=True)
+
+    def event(self, seq: int) -> OutboxEvent:
+        """Return one event with its body."""
+        group = int(np.searchsorted(self._starts, seq, side="right")) - 1
+        if group not in self._kept:
+            self._read(group)
+        found = self._kept[group]
+        self._kept.move_to_end(group)
+        row = seq - int(self._starts[group])
+        return OutboxEvent(
+            seq, found.bodies[row].as_py(), None if found.instants is None else found.instants[row].as_py()
+        )
+
+    def _read(self, group: int) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
+        """Read a row group into memory; return its lanes."""
+        table = self._file.read_row_group(group, columns=self._columns)
+        bodies = table["body"].combine_chunks().cast(pa.binary())
+        instants = table["instant"].combine_chunks().cast(pa.int64()) if "instant" in self._columns else None
+        self._kept[group] = _Group(bodies, instants)
+        while len(self._kept) > _KEPT:
+            self._kept.popitem(last=False)
+        lanes: np.ndarray[tuple[int], np.dtype[np.uint64]] = table["lane"].to_numpy()
+        return lanes

@@ -1,0 +1,93 @@
+"""When the next request may leave (RULES §7): the rate, bulk pauses, and what the server asks for.
+
+A token bucket as a schedule (GCRA): each request is due one interval after the one before; one that comes late may be
+made up for within a twentieth of a second. On top of it two windows make the promise exact whatever the jitter: no
+second and no ten seconds hold more requests than the rate gives. Retries draw from it like all others. Pure: the
+caller says what time it is, in seconds.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from math import ceil
+
+from etl.delivery.settings import Bulk
+
+_CATCH_UP = 0.05
+_WINDOWS = (1.0, 10.0)
+_STEP_AFTER = 5.0  # seconds without another refusal, after which a lowered rate rises by a step
+_STEPS = 8  # of a step this part of the asked rate
+_LOWEST = 64  # the rate never falls below this part of the asked one
+
+
+class Pace:
+    """The pace of one call."""
+
+    def __init__(self, rate: float, bulk: Bulk | None, now: float) -> None:
+        self._asked = self._rate = rate
+        self._bulk = bulk
+        self._due = now
+        self._resume = now
+        self._left_in_bulk = bulk.size if bulk else 0
+        self._slowed_at = -1.0
+        self._step_at = now
+        # Any `size` requests in a row take at least as long as the rate gives them.
+        sizes = [ceil(rate * seconds) for seconds in _WINDOWS] if rate * _WINDOWS[-1] < 1e6 else []
+        self._windows = [(size, size / rate) for size in sizes]
+        self._left: deque[float] = deque(maxlen=max(sizes, default=1))
+
+    @property
+    def rate(self) -> float:
+        """The present rate, requests a second: the asked one, or less after refusals."""
+        return self._rate
+
+    @property
+    def paused_until(self) -> float:
+        """The end of a pause that a bulk or the server asked for."""
+        return self._resume
+
+    @property
+    def room(self) -> int | None:
+        """How many events the next request may carry before a bulk is full; None without bulks."""
+        return self._left_in_bulk if self._bulk else None
+
+    def wait(self, now: float) -> float:
+        """Return how many seconds until one more request may leave; 0 for now."""
+        at = max(self._due - min(_CATCH_UP, 1 / self._rate), self._resume)
+        if self._due > now - _CATCH_UP:
+            at = max(at, self._due)
+        for size, span in self._windows:
+            if len(self._left) >= size:
+                at = max(at, self._left[-size] + span)
+        return max(0.0, at - now)
+
+    def take(self, now: float, events: int = 1) -> None:
+        """Note that a request with so many events leaves now."""
+        self._due = max(self._due, now - _CATCH_UP) + 1 / self._rate
+        if self._windows:
+            self._left.append(now)
+        if self._bulk:
+            self._left_in_bulk -= events
+            if self._left_in_bulk <= 0:
+                self._left_in_bulk = self._bulk.size
+                self._resume = max(self._resume, now + self._bulk.pause)
+
+    def refused(self, now: float, left_at: float, retry_after: float | None) -> None:
+        """Heed a 429 or 503 of a request that left at `left_at`: pause as it says, or halve the rate.
+
+        Once only: refusals of requests that left before the last one was heeded say nothing new.
+        """
+        if left_at < self._slowed_at:
+            return
+        self._slowed_at = now
+        if retry_after is not None:
+            self._resume = max(self._resume, now + retry_after)
+        else:
+            self._rate = max(self._rate / 2, self._asked / _LOWEST)
+            self._step_at = now + _STEP_AFTER
+
+    def passed(self, now: float) -> None:
+        """Note that a request got through: a lowered rate comes back by steps."""
+        if self._rate < self._asked and now >= self._step_at:
+            self._rate = min(self._asked, self._rate + self._asked / _STEPS)
+            self._step_at = now + _STEP_AFTER

@@ -1,0 +1,96 @@
+"""What an outcome means for an event, and what it means for the whole run (RULES §6)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from etl.delivery.answers import Answer, Cause, Failure, Outcome
+from etl.delivery.checkpoint import State
+from etl.delivery.masking import snippet
+
+#: Refused for now: surely not accepted, safe to retry.
+FOR_NOW = frozenset({408, 429, 503})
+#: Answers by which the server asks for a lower pace.
+SLOWER = frozenset({429, 503})
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What an outcome means for one event: DELIVERED, REJECTED, UNKNOWN or RETRY."""
+
+    state: State
+    status: int | None = None
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fatal:
+    """Why no event can be sent: exit 77, the event itself is not to blame."""
+
+    reason: str
+    hint: str
+
+
+def judge(status: int, *, doubted: bool) -> State:
+    """Return what a status says of one event; `doubted` when the outcome of an earlier try is unknown.
+
+    For statuses that are not fatal.
+    """
+    if 200 <= status < 300:
+        return State.DELIVERED
+    if status in FOR_NOW:
+        return State.RETRY
+    if status == 409 and doubted:
+        return State.DELIVERED  # the server has it from that earlier try
+    return State.REJECTED if 400 <= status < 500 else State.UNKNOWN
+
+
+def verdict(answer: Answer, *, doubted: bool) -> Verdict:
+    """Return the verdict of an answer that speaks of one event."""
+    state = judge(answer.status, doubted=doubted)
+    return Verdict(state, answer.status, None if state is State.DELIVERED else snippet(answer.body))
+
+
+def without_answer(failure: Failure) -> Verdict:
+    """Return what a failure means for each event of its request."""
+    return Verdict(State.UNKNOWN if failure.cause is Cause.NO_ANSWER else State.RETRY, None, failure.detail)
+
+
+def fatal(outcome: Outcome, url: str, *, ever_through: bool) -> Fatal | None:
+    """Return what makes it useless to go on, if anything; `ever_through` when this call has got something through."""
+    if isinstance(outcome, Failure):
+        return _fatal_failure(outcome, url, ever_through=ever_through)
+    status = outcome.status
+    if status == 401:
+        return Fatal("the API refused the key (401)", "check the key; one that was not used for 90 days is disabled")
+    if status == 403:
+        return Fatal(
+            "the key has no right to send events (403)", "give the key the right to events in the account's settings"
+        )
+    if status == 404:
+        return Fatal(f"there is no such method at {url} (404)", "check delivery.api")
+    if 300 <= status < 400:
+        host = urlsplit(outcome.location or "").netloc.rpartition("@")[2]
+        where = f" to {host}" if host else ""
+        return Fatal(
+            f"{url} redirects{where} ({status})",
+            "put the final address into delivery.api: a key never follows a redirect",
+        )
+    if 200 <= status < 300 and outcome.is_page:
+        return Fatal(
+            f"{url} answers with a web page ({status}), so it is not the API",
+            "check delivery.api, and what stands between (a proxy, a login)",
+        )
+    return None
+
+
+def _fatal_failure(failure: Failure, url: str, *, ever_through: bool) -> Fatal | None:
+    if failure.cause is Cause.CERTIFICATE:
+        return Fatal(
+            f"the certificate of {urlsplit(url).hostname} is not to be trusted: {failure.detail}",
+            "check delivery.api and the clock",
+        )
+    if failure.cause is Cause.UNKNOWN_HOST and not ever_through:
+        return Fatal(failure.detail, "check delivery.api and the network")
+    return None
