@@ -15,12 +15,14 @@ ELEMENT = "_element"
 ORDINAL = "_ordinal"
 
 #: What `source` adds to the columns of each batch.
-PLACE = pa.schema([
-    pa.field(FILE, pa.int32(), nullable=False),
-    pa.field(ROW, pa.int64(), nullable=False),
-    pa.field(ELEMENT, pa.int32()),  # null unless the source explodes a list
-    pa.field(ORDINAL, pa.int64(), nullable=False),
-])
+PLACE = pa.schema(
+    [
+        pa.field(FILE, pa.int32(), nullable=False),
+        pa.field(ROW, pa.int64(), nullable=False),
+        pa.field(ELEMENT, pa.int32()),  # null unless the source explodes a list
+        pa.field(ORDINAL, pa.int64(), nullable=False),
+    ]
+)
 
 #: Prefix of the boolean columns by which a room says that a match is invalid; what follows is the reason.
 FAULT = "fault:"
@@ -29,27 +31,31 @@ FAULT = "fault:"
 LOCATORS = ("contactId", "externalCustomerId", "email", "phone", "pushToken")
 
 #: Quarantine: one row for each invalid match and each unreadable row.
-QUARANTINE = pa.schema([
-    pa.field("file", pa.string(), nullable=False),
-    pa.field("row", pa.int64(), nullable=False),
-    pa.field("element", pa.int32()),
-    pa.field("rule", pa.int16()),  # index of the event rule; null for a row that no rule has seen
-    pa.field("reasons", pa.list_(pa.string()), nullable=False),
-    pa.field("original", pa.string()),  # the original text or values (JSON)
-])
+QUARANTINE = pa.schema(
+    [
+        pa.field("file", pa.string(), nullable=False),
+        pa.field("row", pa.int64(), nullable=False),
+        pa.field("element", pa.int32()),
+        pa.field("rule", pa.int16()),  # index of the event rule; null for a row that no rule has seen
+        pa.field("reasons", pa.list_(pa.string()), nullable=False),
+        pa.field("original", pa.string()),  # the original text or values (JSON)
+    ]
+)
 
 #: Outbox: one row an event, in the order in which they go out; `seq` counts from 0.
-OUTBOX = pa.schema([
-    pa.field("seq", pa.int64(), nullable=False),
-    pa.field("id", pa.binary(16), nullable=False),  # identity (RULES §1)
-    pa.field("twin", pa.uint64(), nullable=False),  # hash of type, keyValue and instant (RULES §2, `changed`)
-    pa.field("lane", pa.uint64(), nullable=False),  # hash of keyValue: events of one lane go out in order
-    pa.field("type", pa.string(), nullable=False),
-    pa.field("key", pa.string(), nullable=False),
-    pa.field("instant", pa.timestamp("us", tz="UTC")),
-    pa.field("file", pa.int32(), nullable=False),
-    pa.field("row", pa.int64(), nullable=False),
-    pa.field("element", pa.int32()),
-    pa.field("rule", pa.int16(), nullable=False),
-    pa.field("body", pa.string(), nullable=False),  # {"eventTypeKey":…,"keyValue":…,"params":[…]}
-])
+OUTBOX = pa.schema(
+    [
+        pa.field("seq", pa.int64(), nullable=False),
+        pa.field("id", pa.binary(16), nullable=False),  # identity (RULES §1)
+        pa.field("twin", pa.uint64(), nullable=False),  # hash of type, keyValue and instant (RULES §2, `changed`)
+        pa.field("lane", pa.uint64(), nullable=False),  # hash of keyValue: events of one lane go out in order
+        pa.field("type", pa.string(), nullable=False),
+        pa.field("key", pa.string(), nullable=False),
+        pa.field("instant", pa.timestamp("us", tz="UTC")),
+        pa.field("file", pa.int32(), nullable=False),
+        pa.field("row", pa.int64(), nullable=False),
+        pa.field("element", pa.int32()),
+        pa.field("rule", pa.int16(), nullable=False),
+        pa.field("body", pa.string(), nullable=False),  # {"eventTypeKey":…,"keyValue":…,"params":[…]}
+    ]
+)

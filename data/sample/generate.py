@@ -11,11 +11,11 @@ import gzip
 import io
 import json
 import random
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 SEED = 20261122
-START = datetime(2026, 11, 20, 6, 0, tzinfo=timezone.utc)
+START = datetime(2026, 11, 20, 6, 0, tzinfo=UTC)
 HERE = Path(__file__).parent
 
 COLUMNS = [
@@ -26,7 +26,7 @@ COLOURS = ["червоний", "grün", "blue", "crème brûlée", 'the "real" r
 CATEGORIES = ["Mugs", "Taschen & Rucksäcke", "Кухоль", "Bags, small", "Home"]
 QUERIES = ["mug", "кухоль синій", 'cup 12"', "bag, leather", "日本茶", "gift\nfor dad", "noodle bowl"]
 SPOILT = ["price", "time", "email", "ragged", "utf8"]
-ZONES = [None, timezone.utc, timezone(timedelta(hours=2)), timezone(timedelta(hours=-5))]
+ZONES = [None, UTC, timezone(timedelta(hours=2)), timezone(timedelta(hours=-5))]
 
 
 def main() -> None:
@@ -71,7 +71,11 @@ def visit(rng: random.Random, time: datetime, who: dict[str, str]) -> list[dict[
     """Return the one or more rows of one thing that a customer does."""
     sku = f"{rng.randint(1, 400):06d}"
     base = {**who, "event_time": stamp(rng, time), "url": f"https://shop.example/p/{sku}?utm_source=mail&q=a,b"}
-    product = {"sku": sku, "price": f"{rng.randint(100, 99999) / 100:g}", "currency": rng.choice(["UAH", "USD", "EUR", ""])}
+    product = {
+        "sku": sku,
+        "price": f"{rng.randint(100, 99999) / 100:g}",
+        "currency": rng.choice(["UAH", "USD", "EUR", ""]),
+    }
     what = rng.random()
     if what < 0.30:
         return [{**base, "event": "page", "url": f"https://shop.example/{rng.choice(['', 'delivery', 'контакти'])}"}]
@@ -89,7 +93,11 @@ def visit(rng: random.Random, time: datetime, who: dict[str, str]) -> list[dict[
     if what < 0.96:
         return [{**base, "event": "search", "query": rng.choice(QUERIES), "hits": str(rng.choice([0, 0, 1, 7, 120]))}]
     if what < 0.98:
-        block = {"event": "recom", "block_id": f"b{rng.randint(1, 10**9)}", "variant": f"r{rng.randint(1, 9)}v{rng.randint(1, 3)}"}
+        block = {
+            "event": "recom",
+            "block_id": f"b{rng.randint(1, 10**9)}",
+            "variant": f"r{rng.randint(1, 9)}v{rng.randint(1, 3)}",
+        }
         return [{**base, **block, "sku": f"{rng.randint(1, 400):06d}"} for _ in range(rng.randint(1, 5))]
     if what < 0.99:
         return [{**base, "event": "coupon", "coupon_code": rng.choice(["BLACK-FRIDAY", "знижка10"])}]
@@ -152,13 +160,18 @@ def app_lines(rng: random.Random) -> list[str]:
     time = START
     for number in range(400):
         time += timedelta(seconds=rng.randint(1, 300))
-        user: dict[str, object] = {"id": rng.randint(1, 90)} if rng.random() < 0.8 else {"email": f"app{rng.randint(1, 90)}@example.com"}
+        user: dict[str, object] = (
+            {"id": rng.randint(1, 90)} if rng.random() < 0.8 else {"email": f"app{rng.randint(1, 90)}@example.com"}
+        )
         event: dict[str, object] = {"message_id": f"m{number}", "ts": int(time.timestamp() * 1000), "user": user}
         what = rng.random()
         if what < 0.5:
             event |= {"name": "screen", "screen": {"link": f"shop://{rng.choice(['home', 'sale', 'профіль'])}"}}
         elif what < 0.8:
-            items = [{"sku": str(rng.randint(1, 400)), "qty": rng.randint(1, 3), "price": rng.randint(100, 9999) / 100} for _ in range(rng.randint(0, 3))]
+            items = [
+                {"sku": str(rng.randint(1, 400)), "qty": rng.randint(1, 3), "price": rng.randint(100, 9999) / 100}
+                for _ in range(rng.randint(0, 3))
+            ]
             event |= {"name": "cart", "cart": {"id": f"a{rng.randint(1, 60)}", "items": items}}
         else:
             event |= {"name": "search", "text": rng.choice(QUERIES), "results": rng.choice([0, 3, "none"])}

@@ -63,6 +63,9 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(int(error.exit))
     except Exception:
         traceback.print_exc()
-        click.echo("error: this is a bug of clickreplay, not yours; nothing was sent twice, run the same command again to go on", err=True)
+        click.echo(
+            "error: this is a bug of clickreplay, not yours; nothing was sent twice, run the same command again to go on",
+            err=True,
+        )
         sys.exit(int(Exit.BUG))
     sys.exit(code if isinstance(code, int) else 0)

@@ -30,7 +30,9 @@ def check(job_file: Path, overrides: tuple[str, ...], day: str | None, as_json: 
         mistakes = found
     if as_json:
         listed = [{"line": m.line, "key": m.key, "message": m.message} for m in mistakes.mistakes] if mistakes else []
-        click.echo(json.dumps({"job": str(job_file), "mistakes": listed, "exit": int(Exit.USAGE if listed else Exit.OK)}))
+        click.echo(
+            json.dumps({"job": str(job_file), "mistakes": listed, "exit": int(Exit.USAGE if listed else Exit.OK)})
+        )
     elif mistakes is not None:
         click.echo(str(mistakes), err=True)
     else:

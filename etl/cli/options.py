@@ -16,13 +16,23 @@ from etl.job.template import parse_date, uses_date
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 JOB = click.argument("job_file", metavar="JOB", type=click.Path(path_type=Path))
-SET = click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key of the job file, e.g. delivery.rate=100/s.")
-STATE = click.option("--state", type=click.Path(path_type=Path), help="State folder [default: .clickreplay/<job>/ beside the job file].")
+SET = click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Override a key of the job file, e.g. delivery.rate=100/s.",
+)
+STATE = click.option(
+    "--state", type=click.Path(path_type=Path), help="State folder [default: .clickreplay/<job>/ beside the job file]."
+)
 DATE = click.option("--date", "day", metavar="DATE", help="Fills {{ date }}: 2026-11-22 or yesterday.")
 JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout and nothing else there.")
 ONLY = click.option("--only", metavar="ID[,ID]", help="Keep these keyValues only: a trial on your own contact.")
 SAMPLE = click.option("--sample", type=click.IntRange(min=1), metavar="N", help="Keep N events only: a trial.")
-REQUIRE_STATE = click.option("--require-state", is_flag=True, help="Exit 5 when there is no ledger at the state's place.")
+REQUIRE_STATE = click.option(
+    "--require-state", is_flag=True, help="Exit 5 when there is no ledger at the state's place."
+)
 NEW_STATE = click.option("--new-state", is_flag=True, help="With --require-state: start a ledger where there is none.")
 
 

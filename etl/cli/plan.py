@@ -25,5 +25,13 @@ def plan(
 ) -> int:
     """Read the inputs of JOB and write the outbox that `run` posts; exit with 5 where `run` would be stopped by a guard."""
     return call(
-        job_file, overrides, day, only, sample, as_json=as_json, posts=False, state=state, require_state=require_state and not new_state
+        job_file,
+        overrides,
+        day,
+        only,
+        sample,
+        as_json=as_json,
+        posts=False,
+        state=state,
+        require_state=require_state and not new_state,
     )

@@ -16,11 +16,15 @@ from etl.errors import JobError
     JOB,
     DATE,
     click.option("--plan", "plan_id", metavar="ID", help="Post exactly this plan."),
-    click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Send N more events; the rest stays pending (exit 75)."),
+    click.option(
+        "--limit", type=click.IntRange(min=1), metavar="N", help="Send N more events; the rest stays pending (exit 75)."
+    ),
     ONLY,
     SAMPLE,
     click.option("--finish", is_flag=True, help="Go on with an unfinished run although the job's mapping has changed."),
-    click.option("--abandon", is_flag=True, help="Close an unfinished run (its pending events were never sent) and plan anew."),
+    click.option(
+        "--abandon", is_flag=True, help="Close an unfinished run (its pending events were never sent) and plan anew."
+    ),
     SET,
     STATE,
     REQUIRE_STATE,

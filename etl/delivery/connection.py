@@ -52,6 +52,7 @@ class Telling(_Base):
 
     @property
     def is_connected(self) -> bool:
+        """False too after a rest."""
         return time.monotonic() - self._rested < _REST and super().is_connected
 
     def rest(self) -> None:
@@ -59,6 +60,7 @@ class Telling(_Base):
         self._rested = time.monotonic()
 
     def request(self, *args: Any, **kwargs: Any) -> None:
+        """Send a request in one piece; TooLateError when its time was up before."""
         if self.sock is None:
             self.connect()
         pieces: list[bytes] = []
@@ -74,12 +76,14 @@ class Telling(_Base):
         self.sock.sendall(b"".join(pieces))
 
     def send(self, data: Any) -> None:
+        """Keep a piece of the request until it is whole."""
         if self._pieces is None:
             super().send(data)
         else:
             self._pieces.append(data)
 
     def close(self) -> None:
+        """Close both handles of the socket."""
         cord, self._cord = self._cord, None
         if cord is not None:
             if self.wire.exchange is not None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import heapq
 from array import array
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 # How many events of busy lanes one look may pass over: the coordinator has answers to attend to meanwhile.
 _LOOK = 20_000
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Place:
     """An event on its way: where it stands, how often this call has tried it, how often its outcome was unknown."""
 
@@ -46,9 +46,10 @@ class _Line:
 
 @dataclass(slots=True)
 class _Lane:
-    """A lane with events under way: how many, and who waits behind them."""
+    """A lane with events whose turn is not over: how many are in a request now, who is to be tried again, who waits."""
 
-    out: int
+    flying: int
+    again: list[tuple[float, Place]] = field(default_factory=list)
     waiting: _Line | None = None
 
 
@@ -63,8 +64,8 @@ class Lanes:
         self._places = places
         self._doubts = doubts or {}
         self._busy: dict[int, _Lane] = {}
-        self._ready: list[tuple[int, int]] = []  # seq, lane: first of its lane, which is kept busy for it
-        self._again: list[tuple[float, int, Place]] = []
+        self._ready: list[tuple[int, int]] = []  # seq, lane: the first of its lane, which is kept busy for it
+        self._again: list[tuple[float, int]] = []  # when, lane: something of it is to be tried again, nothing is flying
         self._next = next(places, None)
 
     @property
@@ -89,7 +90,7 @@ class Lanes:
         """
         taken: list[Place] = []
         while self._again and self._again[0][0] <= now and len(taken) < most:
-            taken.append(heapq.heappop(self._again)[2])
+            self._take_retries(taken, heapq.heappop(self._again)[1], now, most - len(taken))
         room = most - len(taken) if fresh is None else min(most - len(taken), fresh)
         if room > 0:
             self._take_fresh(taken, room)
@@ -99,29 +100,40 @@ class Lanes:
 
     def done(self, place: Place) -> None:
         """End an event's turn: the next of its lane may go once no other of the lane is under way."""
-        lane = self._busy[place.lane]
-        lane.out -= 1
-        if lane.out:
-            return
-        seq = lane.waiting.pop() if lane.waiting is not None else None
-        if seq is None:
-            del self._busy[place.lane]
-        else:
-            lane.out = 1
-            heapq.heappush(self._ready, (seq, place.lane))
+        self._landed(place.lane)
 
     def again(self, place: Place, at: float) -> None:
         """Try an event again at `at`; its lane waits."""
-        heapq.heappush(self._again, (at, place.seq, place))
+        self._busy[place.lane].again.append((at, place))
+        self._landed(place.lane)
+
+    def _landed(self, key: int) -> None:
+        lane = self._busy[key]
+        lane.flying -= 1
+        if lane.flying:
+            return
+        if lane.again:
+            heapq.heappush(self._again, (min(at for at, _ in lane.again), key))
+            return
+        seq = lane.waiting.pop() if lane.waiting is not None else None
+        if seq is None:
+            del self._busy[key]
+        else:
+            heapq.heappush(self._ready, (seq, key))
+
+    def _take_retries(self, taken: list[Place], key: int, now: float, room: int) -> None:
+        lane = self._busy[key]
+        due = sorted((place for at, place in lane.again if at <= now), key=lambda place: place.seq)[:room]
+        lane.again = [(at, place) for at, place in lane.again if place not in due]
+        lane.flying = len(due)
+        taken += due
 
     def _take_fresh(self, taken: list[Place], room: int) -> None:
         own: set[int] = set()
         while room and self._ready:
-            seq, lane = heapq.heappop(self._ready)
-            taken.append(Place(seq, lane, doubts=self._doubts.pop(seq, 0)))
-            own.add(lane)
-            room -= 1
-            room -= self._take_followers(taken, lane, room)
+            seq, key = heapq.heappop(self._ready)
+            own.add(key)
+            room -= self._take_waiting(taken, key, seq, room)
         looked = 0
         while room and self._next is not None and looked < _LOOK:
             seq, key = self._next
@@ -131,20 +143,25 @@ class Lanes:
                 self._busy[key] = _Lane(1)
                 own.add(key)
             elif key in own and busy.waiting is None:
-                busy.out += 1  # the one before it goes in this same request
+                busy.flying += 1  # the one before it goes in this same request
             else:
                 busy.waiting = busy.waiting or _Line()
                 busy.waiting.push(seq)
                 looked += 1
                 continue
-            taken.append(Place(seq, key, doubts=self._doubts.pop(seq, 0)))
+            taken.append(self._place(seq, key))
             room -= 1
 
-    def _take_followers(self, taken: list[Place], key: int, room: int) -> int:
-        """Let those who wait behind an event go in the same request; return how many."""
-        lane, count = self._busy[key], 0
-        while count < room and lane.waiting is not None and (seq := lane.waiting.pop()) is not None:
-            taken.append(Place(seq, key, doubts=self._doubts.pop(seq, 0)))
-            lane.out += 1
-            count += 1
-        return count
+    def _take_waiting(self, taken: list[Place], key: int, first: int, room: int) -> int:
+        """Take the first of a lane, and those who wait behind it as far as the request has room; return how many."""
+        lane, seq = self._busy[key], first
+        while True:
+            taken.append(self._place(seq, key))
+            lane.flying += 1
+            following = lane.waiting.pop() if lane.flying < room and lane.waiting is not None else None
+            if following is None:
+                return lane.flying
+            seq = following
+
+    def _place(self, seq: int, key: int) -> Place:
+        return Place(seq, key, doubts=self._doubts.pop(seq, 0))

@@ -53,9 +53,7 @@ class Pace:
 
     def wait(self, now: float) -> float:
         """Return how many seconds until one more request may leave; 0 for now."""
-        at = max(self._due - min(_CATCH_UP, 1 / self._rate), self._resume)
-        if self._due > now - _CATCH_UP:
-            at = max(at, self._due)
+        at = max(self._due, self._resume)
         for size, span in self._windows:
             if len(self._left) >= size:
                 at = max(at, self._left[-size] + span)

@@ -22,11 +22,15 @@ def guard_of(books: Books, job: Job) -> Stopped | None:
     expect = job.expect
     if expect.rows is not None and books.rows < expect.rows:
         return Stopped(
-            "expect", f"{books.rows:,} rows, expected at least {expect.rows:,} (expect.rows)", "is the export complete? nothing was sent"
+            "expect",
+            f"{books.rows:,} rows, expected at least {expect.rows:,} (expect.rows)",
+            "is the export complete? nothing was sent",
         )
     if expect.events is not None and books.events + books.duplicate["sent_before"] < expect.events:
         return Stopped(
-            "expect", f"{books.events:,} events, expected at least {expect.events:,} (expect.events)", "is the export complete? nothing was sent"
+            "expect",
+            f"{books.events:,} events, expected at least {expect.events:,} (expect.events)",
+            "is the export complete? nothing was sent",
         )
     if books.invalid and books.invalid_share > job.max_invalid:
         return Stopped(

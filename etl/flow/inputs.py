@@ -37,13 +37,21 @@ def open_job_source(job: Job, day: date | None) -> Source:
     return open_source(settings_of(job, day), job.folder)
 
 
-def fingerprint(job: Job, destination: str, day: date | None, inputs: Sequence[Input], trial: Sequence[str] = ()) -> str:
+def fingerprint(
+    job: Job, destination: str, day: date | None, inputs: Sequence[Input], trial: Sequence[str] = ()
+) -> str:
     """Return the hash by which a plan is known as the present one (RULES §2): mapping, destination, date, inputs, and what a trial keeps.
 
     What in `delivery` decides which events go out is in it too: a plan made with `stale: drop` is not the plan of `stale: send`.
     """
     delivery = job.delivery
-    chosen = [delivery.stale, delivery.max_age.total_seconds(), delivery.max_per_contact, delivery.late_carts, job.changed]
+    chosen = [
+        delivery.stale,
+        delivery.max_age.total_seconds(),
+        delivery.max_per_contact,
+        delivery.late_carts,
+        job.changed,
+    ]
     parts = [
         mapping_hash(job),
         destination,

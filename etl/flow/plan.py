@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from etl.delivery.checkpoint import Checkpoint, RunRow
 from etl.errors import InputError
-from etl.flow.inputs import fingerprint, open_job_source
+from etl.flow.inputs import fingerprint
 from etl.flow.ledger import sent_files
 from etl.flow.prepare import Prepared, Preparer
 from etl.flow.state import Place
@@ -59,7 +59,9 @@ def present_fingerprint(job: Job, place: Place, choice: Choice, source: Source) 
     return fingerprint(job, place.destination.address, choice.day, source.inputs, choice.trial)
 
 
-def make_plan(job: Job, place: Place, checkpoint: Checkpoint, choice: Choice, source: Source, progress: Progress) -> RunRow:
+def make_plan(
+    job: Job, place: Place, checkpoint: Checkpoint, choice: Choice, source: Source, progress: Progress
+) -> RunRow:
     """Read the inputs, write outbox and quarantine, and record the plan as a run in state `planned`.
 
     The folder of the run appears whole: until then everything lies in `planning/`, which the next plan clears.
@@ -91,7 +93,9 @@ def _refuse_moved_inputs(source: Source) -> None:
     for found in source.inputs:
         stat = found.path.stat()
         if (stat.st_size, stat.st_mtime_ns) != (found.size, found.mtime_ns):
-            raise InputError(f"{found.shown} changed while it was read", hint="plan again when the export has been written")
+            raise InputError(
+                f"{found.shown} changed while it was read", hint="plan again when the export has been written"
+            )
 
 
 class _Planner:
@@ -119,7 +123,10 @@ class _Planner:
         books = self.books
         quarantine = self.folder / "quarantine.parquet"
         create_private(quarantine)
-        with pq.ParquetWriter(quarantine, QUARANTINE, compression="zstd") as self.quarantine, Staging(self.folder) as staging:
+        with (
+            pq.ParquetWriter(quarantine, QUARANTINE, compression="zstd") as self.quarantine,
+            Staging(self.folder) as staging,
+        ):
             staging.add_events(STAGED.empty_table())
             for batch in self.source.batches():
                 prepared = self.preparer.prepare(batch)

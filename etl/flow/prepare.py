@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -131,7 +130,9 @@ class Preparer:
         lines = self._as_lines(shape, matches, verdict)
         result.lines.append((shape.index, lines.filter(pc.is_valid(lines[GROUP]))))
 
-    def _row_lists(self, shape: Shape, matches: pa.Table, elements: pa.Table, batch: pa.Table, result: Prepared) -> None:
+    def _row_lists(
+        self, shape: Shape, matches: pa.Table, elements: pa.Table, batch: pa.Table, result: Prepared
+    ) -> None:
         """A row that holds the list of products is a whole cart already; one bad product makes the match invalid."""
         lines, owner = _join_elements(matches, elements)
         verdict = validate_lines(shape.type, lines)
@@ -158,14 +159,18 @@ class Preparer:
         result = Prepared()
         folded = fold(shape, lines, self._sql)
         result.repeats = folded.repeats
-        result.refuse(self._refused_lines(shape, folded.invalid, [[reason] for reason in folded.invalid["reason"].to_pylist()]))
+        result.refuse(
+            self._refused_lines(shape, folded.invalid, [[reason] for reason in folded.invalid["reason"].to_pylist()])
+        )
         if folded.events.num_rows == 0:
             return result
         events = render(shape, folded.events, self._first_rows, self._sql)
         verdict = validate_events(shape.type, _as_whole(events, folded.events))
         bad = np.flatnonzero(~verdict.good)
         if len(bad):
-            reasons = dict(zip(folded.events[GROUP].take(bad).to_pylist(), reasons_of(verdict, bad).to_pylist(), strict=True))
+            reasons = dict(
+                zip(folded.events[GROUP].take(bad).to_pylist(), reasons_of(verdict, bad).to_pylist(), strict=True)
+            )
             lost = folded.lines.filter(pc.is_in(folded.lines[GROUP], folded.events[GROUP].take(bad).combine_chunks()))
             result.refuse(self._refused_lines(shape, lost, [reasons[g] for g in lost[GROUP].to_pylist()]))
         good = events.filter(pa.array(verdict.good))
@@ -214,7 +219,9 @@ def _own_group(matches: pa.Table) -> pa.Array:
 def _keys(*numbers: np.ndarray) -> pa.Array:
     """Return the numbers of each row as one fixed-size binary value."""
     joined = np.ascontiguousarray(np.stack([n.astype(">u8") for n in numbers], axis=1))
-    return pa.FixedSizeBinaryArray.from_buffers(pa.binary(8 * len(numbers)), len(joined), [None, pa.py_buffer(joined.tobytes())])
+    return pa.FixedSizeBinaryArray.from_buffers(
+        pa.binary(8 * len(numbers)), len(joined), [None, pa.py_buffer(joined.tobytes())]
+    )
 
 
 def _ones(table: pa.Table) -> pa.Array:

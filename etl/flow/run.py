@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from etl.delivery.checkpoint import Checkpoint, RunRow
 from etl.delivery.post import Progress as Posting
 from etl.delivery.post import Result, StopFlag, deliver
-from etl.errors import Exit, InputError, JobError
+from etl.errors import Exit, InputError, JobError, RefusedError
 from etl.flow import state
 from etl.flow.guards import Stopped, guard_of, stale_guard
 from etl.flow.inputs import open_job_source
@@ -95,7 +95,11 @@ class Caller:
                 return replace(done[0], notes=(*done[0].notes, f"{error.message}; nothing new was planned"))
             raise
         mark = present_fingerprint(self.job, self.place, self.choice, source)
-        same = [r for r in checkpoint.runs() if r.fingerprint == mark and r.kind == self.choice.kind and r.state != "abandoned"]
+        same = [
+            r
+            for r in checkpoint.runs()
+            if r.fingerprint == mark and r.kind == self.choice.kind and r.state != "abandoned"
+        ]
         newest = same[-1] if same else None
         if newest is not None and newest.state == "finished":
             return done[0] if done else self._finished(checkpoint, newest)
@@ -107,7 +111,10 @@ class Caller:
     def _opened(self) -> Iterator[Checkpoint]:
         """Hold the lock; what was on its way when an earlier call ended is unknown from now on."""
         self.place.create()
-        with state.locked(self.place), Checkpoint.open(self.place.checkpoint, self.job.job, self.place.destination.address) as checkpoint:
+        with (
+            state.locked(self.place),
+            Checkpoint.open(self.place.checkpoint, self.job.job, self.place.destination.address) as checkpoint,
+        ):
             checkpoint.sweep()
             yield checkpoint
 
@@ -119,7 +126,11 @@ class Caller:
 
     def _open_run(self, checkpoint: Checkpoint) -> RunRow | None:
         """The unfinished run that this call goes on with; a trial goes on with a trial of the same keyValues."""
-        runs = [r for r in checkpoint.runs() if r.state == "open" and r.kind == self.choice.kind and r.date == self.choice.date]
+        runs = [
+            r
+            for r in checkpoint.runs()
+            if r.state == "open" and r.kind == self.choice.kind and r.date == self.choice.date
+        ]
         if self.choice.kind == "trial":
             mark = present_fingerprint(self.job, self.place, self.choice, self._source())
             runs = [r for r in runs if r.fingerprint == mark]
@@ -127,7 +138,11 @@ class Caller:
 
     def _unfinished(self, checkpoint: Checkpoint, *, also_own: bool = False) -> list[str]:
         """Lines that name the unfinished runs which this call leaves."""
-        left = [r for r in checkpoint.runs() if r.state == "open" and (also_own or (r.kind, r.date) != (self.choice.kind, self.choice.date))]
+        left = [
+            r
+            for r in checkpoint.runs()
+            if r.state == "open" and (also_own or (r.kind, r.date) != (self.choice.kind, self.choice.date))
+        ]
         return [f"run {r.name}{f' of {r.date}' if r.date else ''} is unfinished" for r in left]
 
     def _named_plan(self, checkpoint: Checkpoint, name: str) -> RunRow:
@@ -148,8 +163,11 @@ class Caller:
         checkpoint.update_run(run.run, state="open", method=self.job.delivery.method)
         if self._pending(checkpoint, run) == 0:
             return self._ended(checkpoint, run, None)
-        with open_target(self.job, self.place, self.talk.say) as target:
-            result = self._deliver(checkpoint, run, target)
+        try:
+            with open_target(self.job, self.place, self.talk.say) as target:
+                result = self._deliver(checkpoint, run, target)
+        except RefusedError as error:
+            return self._summary(checkpoint, run, None, stop=Stop(error.message, error.hint), exit_code=error.exit)
         return self._ended(checkpoint, run, result)
 
     def _deliver(self, checkpoint: Checkpoint, run: RunRow, target: Target) -> Result:
@@ -196,7 +214,11 @@ class Caller:
         guard = stopped.guard
         stop = Stop(stopped.reason, stopped.hint, stopped.resume_at)
         return self._summary(
-            checkpoint, run, Stopped(guard, stop.reason, stop.hint or "") if guard else None, stop=stop, exit_code=stopped.exit
+            checkpoint,
+            run,
+            Stopped(guard, stop.reason, stop.hint or "") if guard else None,
+            stop=stop,
+            exit_code=stopped.exit,
         )
 
     def _close(self, checkpoint: Checkpoint, run: RunRow, how: str, code: Exit) -> None:
@@ -205,7 +227,9 @@ class Caller:
 
     def _finished(self, checkpoint: Checkpoint, run: RunRow) -> Summary:
         """The books of a run that has nothing new, with the code that it finished with."""
-        return self._summary(checkpoint, run, None, exit_code=Exit(run.exit or 0), notes=["finished before; its input holds nothing new"])
+        return self._summary(
+            checkpoint, run, None, exit_code=Exit(run.exit or 0), notes=["finished before; its input holds nothing new"]
+        )
 
     def _summary(
         self,
@@ -237,5 +261,3 @@ def _mapping_changed(run: RunRow) -> Stopped:
         f"run {run.name} is unfinished, and the job's mapping has changed since",
         "run --finish posts the rest of its outbox as it was planned; run --abandon closes it (its pending events were never sent) and plans anew",
     )
-
-

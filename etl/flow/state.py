@@ -1,9 +1,9 @@
 """The state folder of a job: a folder a destination, with its lock, its checkpoint, its ledger and its runs (RULES §2).
 
-    <state>/<destination>/lock              held by the operating system while a call plans or posts
-                          checkpoint.sqlite progress of the runs
-                          ledger/           ids that all runs have sent, Parquet
-                          runs/000001-ab12cd/outbox.parquet, quarantine.parquet
+<state>/<destination>/lock              held by the operating system while a call plans or posts
+                      checkpoint.sqlite progress of the runs
+                      ledger/           ids that all runs have sent, Parquet
+                      runs/000001-ab12cd/outbox.parquet, quarantine.parquet
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ import json
 import os
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import IO
 from urllib.parse import urlsplit
 
 from etl.errors import AgainError, GuardError, JobError, StateError
@@ -67,8 +69,9 @@ def state_folder(job: Job, given: Path | None) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The folder of one destination."""
+    """The folder of one destination of a job."""
 
+    job: str
     folder: Path
     destination: Destination
 
@@ -102,9 +105,8 @@ class Place:
             for folder in (self.folder, self.ledger, self.folder / "runs"):
                 folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             self.folder.chmod(0o700)
-            (self.folder / "destination.json").write_text(
-                json.dumps({"address": self.destination.address, "account": self.destination.account}), "utf-8"
-            )
+            known = {"job": self.job, "address": self.destination.address, "account": self.destination.account}
+            (self.folder / "destination.json").write_text(json.dumps(known), "utf-8")
         except OSError as error:
             raise StateError(
                 f"the state folder {self.folder} cannot be written: {error.strerror}",
@@ -138,8 +140,11 @@ def place_of(job: Job, state: Path) -> Place:
         return known[0]
     elif known:
         names = ", ".join(sorted(p.destination.account or "(none)" for p in known))
-        raise JobError(f"{wanted.address} has been posted to under several accounts: {names}", hint="say which by `delivery.account`")
-    return Place(state / wanted.folder, wanted)
+        raise JobError(
+            f"{wanted.address} has been posted to under several accounts: {names}",
+            hint="say which by `delivery.account`",
+        )
+    return Place(job.job, state / wanted.folder, wanted)
 
 
 def places(state: Path) -> list[Place]:
@@ -147,7 +152,7 @@ def places(state: Path) -> list[Place]:
     found = []
     for file in sorted(state.glob("*/destination.json")):
         said = json.loads(file.read_text("utf-8"))
-        found.append(Place(file.parent, Destination(said["address"], said["account"])))
+        found.append(Place(said["job"], file.parent, Destination(said["address"], said["account"])))
     return found
 
 
@@ -166,13 +171,24 @@ def remember_organisation(place: Place, name: str) -> None:
 def locked(place: Place) -> Iterator[None]:
     """Hold the destination's lock; raise AgainError while another call holds it. The operating system frees it with the process."""
     with (place.folder / "lock").open("a") as file:
+        if not _lock(file):
+            raise AgainError(
+                f"another call of this job is at work on {place.destination}",
+                hint="wait for it, or see `clickreplay status`",
+            )
+        yield
+
+
+def _lock(file: IO[str]) -> bool:
+    """Take the lock; `status` holds it for a moment when it looks, so one refusal says nothing yet."""
+    for _ in range(5):
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise AgainError(
-                f"another call of this job is at work on {place.destination}", hint="wait for it, or see `clickreplay status`"
-            ) from error
-        yield
+        except BlockingIOError:
+            time.sleep(0.05)
+        else:
+            return True
+    return False
 
 
 def require_ledger(place: Place) -> None:

@@ -14,6 +14,7 @@ from etl.errors import RefusedError
 from etl.flow.state import Place, organisation, remember_organisation
 from etl.job.models import Job
 from etl.sandbox.process import start_child
+from etl.sandbox.settings import Settings as Sandbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class Target:
 def open_target(job: Job, place: Place, say: Callable[[str], None]) -> Iterator[Target]:
     """Give the target of a job's requests; raise RefusedError for a missing key or another account than the one expected."""
     if job.delivery.sandbox:
-        with start_child(place.folder / "sandbox.sqlite") as child:
+        with start_child(place.folder / "sandbox.sqlite", Sandbox(check_types=True)) as child:
             say(f"sandbox: the built-in stand-in; what it accepts stands in {child.record}")
             yield Target(child.url, "sandbox")
         return
@@ -66,7 +67,8 @@ def _check(target: Target, job: Job, place: Place, say: Callable[[str], None]) -
     for name, source in ((pinned, "delivery.account pins"), (known, "earlier runs to this destination were for")):
         if name is not None and name != account.organisation:
             raise RefusedError(
-                f"the API key belongs to {account.organisation!r}, {source} {name!r}", hint="use the key of that organisation"
+                f"the API key belongs to {account.organisation!r}, {source} {name!r}",
+                hint="use the key of that organisation",
             )
     if known is None:
         remember_organisation(place, account.organisation)

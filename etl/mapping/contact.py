@@ -17,14 +17,18 @@ def contact_layers(layers: Layers, *, drop_bad: bool) -> Layers:
     present = [locator for locator in LOCATORS if f"contact.{locator}" in layers.columns]
     names = {locator: quote(f"contact.{locator}") for locator in LOCATORS}
     layers = layers.add({f"contact.{locator}": _normal(locator, names[locator]) for locator in present})
-    layers = layers.add({f"contact.{locator}": "CAST(NULL AS VARCHAR)" for locator in LOCATORS if locator not in present})
+    layers = layers.add(
+        {f"contact.{locator}": "CAST(NULL AS VARCHAR)" for locator in LOCATORS if locator not in present}
+    )
     if drop_bad and len(present) > 1:
         good = {locator: f"coalesce({_is_good(locator, names[locator])}, false)" for locator in present}
         any_good = " OR ".join(good.values())
-        layers = layers.add({
-            f"contact.{locator}": f"CASE WHEN {good[locator]} OR NOT ({any_good}) THEN {names[locator]} END"
-            for locator in present
-        })
+        layers = layers.add(
+            {
+                f"contact.{locator}": f"CASE WHEN {good[locator]} OR NOT ({any_good}) THEN {names[locator]} END"
+                for locator in present
+            }
+        )
     given = [quote("key_value")] if "key_value" in layers.columns else []
     return layers.add({"key": f"coalesce({', '.join([*given, *names.values()])})"})
 

@@ -22,9 +22,7 @@ Node = dict[str, Any]
 
 #: Functions and operators that give a value or null and never fail, whatever text they get: no TRY around these.
 _NEVER_FAIL = frozenset(
-    "lower upper trim ltrim rtrim coalesce concat concat_ws || ~~ !~~ ~~* !~~* starts_with ends_with contains prefix suffix length "
-    "strlen replace left right split_part nullif struct_extract struct_pack list_value len row list_contains "
-    "list_transform list_filter list_apply".split()
+    ["lower", "upper", "trim", "ltrim", "rtrim", "coalesce", "concat", "concat_ws", "||", "~~", "!~~", "~~*", "!~~*", "starts_with", "ends_with", "contains", "prefix", "suffix", "length", "strlen", "replace", "left", "right", "split_part", "nullif", "struct_extract", "struct_pack", "list_value", "len", "row", "list_contains", "list_transform", "list_filter", "list_apply"]
 )
 _SAFE_CLASSES = frozenset(
     {"COLUMN_REF", "CONSTANT", "COMPARISON", "CONJUNCTION", "CASE", "BETWEEN", "OPERATOR", "FUNCTION", "LAMBDA", "TYPE"}
@@ -36,7 +34,19 @@ _REFUSED_CLASSES = {
     "PARAMETER": "a parameter",
     "DEFAULT": "DEFAULT",
 }
-_MACROS = ("array_", "list_", "map_contains", "md5_number", "if", "nullif", "split_part", "date_add", "fdiv", "fmod", "json")
+_MACROS = (
+    "array_",
+    "list_",
+    "map_contains",
+    "md5_number",
+    "if",
+    "nullif",
+    "split_part",
+    "date_add",
+    "fdiv",
+    "fmod",
+    "json",
+)
 _REFUSED_SCALARS = frozenset({"version", "alias", "generate_subscripts", "sleep_ms", "in_search_path"})
 
 
@@ -134,7 +144,9 @@ def _nodes(node: Any, bound: frozenset[str] = frozenset()) -> Iterator[tuple[Nod
             yield from _nodes(child, bound)
     elif isinstance(node, dict):
         if node.get("class") == "LAMBDA":
-            names = frozenset(n["column_names"][0].lower() for n, _ in _nodes(node["lhs"]) if n["class"] == "COLUMN_REF")
+            names = frozenset(
+                n["column_names"][0].lower() for n, _ in _nodes(node["lhs"]) if n["class"] == "COLUMN_REF"
+            )
             yield node, bound
             yield from _nodes(node["expr"], bound | names)
             return
@@ -169,8 +181,7 @@ def _check_function(name: str, arguments: int) -> None:
 
 def _unknown_name(name: str, scope: Scope) -> str:
     return (
-        f"no column `{name}`{scope.columns.near(name, scope.others)} "
-        f"(text is written as SQL writes it: \"'{name}'\")"
+        f"no column `{name}`{scope.columns.near(name, scope.others)} (text is written as SQL writes it: \"'{name}'\")"
     )
 
 

@@ -67,7 +67,11 @@ def number(sql: str, kind: str, decimal: str = ".") -> Cast:
     if is_text(kind):
         given = f"CASE WHEN trim({sql}) <> '' THEN {sql} END"
         value = f"TRY_CAST({point(given, decimal)} AS DOUBLE)"
-        return Cast(f"CASE WHEN NOT isnan({value}) THEN {value} END", f"({given}) IS NOT NULL AND {value} IS NULL", "not_a_number")
+        return Cast(
+            f"CASE WHEN NOT isnan({value}) THEN {value} END",
+            f"({given}) IS NOT NULL AND {value} IS NULL",
+            "not_a_number",
+        )
     return Cast("CAST(NULL AS DOUBLE)", f"({sql}) IS NOT NULL", "not_a_number")
 
 
@@ -126,7 +130,9 @@ def typed(sql: str, kind: str, to: str, decimal: str) -> Cast:
 
 def _int(sql: str, from_text: bool, decimal: str) -> str:
     if not from_text:
-        return f"CASE WHEN TRY_CAST({sql} AS DOUBLE) = trunc(TRY_CAST({sql} AS DOUBLE)) THEN TRY_CAST({sql} AS BIGINT) END"
+        return (
+            f"CASE WHEN TRY_CAST({sql} AS DOUBLE) = trunc(TRY_CAST({sql} AS DOUBLE)) THEN TRY_CAST({sql} AS BIGINT) END"
+        )
     # TRY_CAST alone would round '5.7' to 6.
     sign = "." if decimal == "." else decimal
     return f"CASE WHEN regexp_full_match({sql}, '[+-]?[0-9]+([{sign}]0*)?') THEN TRY_CAST({point(sql, decimal)} AS BIGINT) END"

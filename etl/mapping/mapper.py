@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from etl.job.models import Job
 from etl.mapping import instants
 from etl.mapping.blank import blank_to_null
-from etl.mapping.program import BATCH, ITEM, OUT, ROWS, Program, RuleProgram, compile_job, taken
+from etl.mapping.program import BATCH, OUT, ROWS, Program, RuleProgram, compile_job, taken
 from etl.sql import connect, fetch, quote
 from etl.tables import ELEMENT, FAULT, FILE, ORDINAL, PLACE, QUARANTINE, ROW
 
@@ -50,14 +50,18 @@ class Mapped:
     matched: int = 0
     filtered: Counter[str] = field(default_factory=Counter)
     by_rule: list[RuleMatches] = field(default_factory=list)
-    failed: list[pa.Table] = field(default_factory=list)  # rows and matches that failed before they had fields: QUARANTINE
+    failed: list[pa.Table] = field(
+        default_factory=list
+    )  # rows and matches that failed before they had fields: QUARANTINE
     moved_times: Counter[str] = field(default_factory=Counter)  # local times `twice` and `skipped`
 
 
 class Mapper:
     """The compiled job with its own DuckDB, which sees the batch and nothing else: no file, no network, a locked configuration."""
 
-    def __init__(self, job: Job, schema: pa.Schema, now: datetime, only: frozenset[str] = frozenset(), memory: str = "400MB") -> None:
+    def __init__(
+        self, job: Job, schema: pa.Schema, now: datetime, only: frozenset[str] = frozenset(), memory: str = "400MB"
+    ) -> None:
         """Compile `job` for a source of `schema`; raise JobMistakes. `now` is the plan's; `only` keeps these keyValues."""
         self._job = job
         self._now = now

@@ -71,7 +71,10 @@ def keyed_expressions(job: Job) -> Iterator[tuple[str, str]]:
     """Yield every expression of a job: (its key in the job file, its text)."""
     yield from ((f"let.{name}", text) for name, text in job.let.items())
     yield from ((f"filters.{name}", text) for name, text in job.named_filters.items())
-    owners: list[tuple[str, Job | EventRule]] = [("", job), *((f"events[{i}].", rule) for i, rule in enumerate(job.events))]
+    owners: list[tuple[str, Job | EventRule]] = [
+        ("", job),
+        *((f"events[{i}].", rule) for i, rule in enumerate(job.events)),
+    ]
     for at, owner in owners:
         yield from ((f"{at}{name}", text) for name in ("key_value", "id") if (text := getattr(owner, name)) is not None)
         yield from ((f"{at}contact.{name}", text) for name, text in (owner.contact or {}).items())
@@ -152,7 +155,9 @@ class _Compiler:
         return Layers(added.sql, added.columns, frozenset(values))
 
     def _filters(self, layers: Layers, scope: Scope) -> Layers:
-        found = {f"filters.{n}": self._boolean(t, f"filters.{n}", scope, layers) for n, t in self.job.named_filters.items()}
+        found = {
+            f"filters.{n}": self._boolean(t, f"filters.{n}", scope, layers) for n, t in self.job.named_filters.items()
+        }
         layers = layers.evaluate(found)
         cases = "".join(
             f"WHEN {layers.failure(name)} THEN -{n} WHEN {quote(name)} THEN {n} " for n, name in enumerate(found, 1)
@@ -171,8 +176,16 @@ class _Compiler:
         counts: dict[str, str] = {}
         for index, rule in enumerate(self.job.events):
             where, each = f"where.{index}", f"each.{index}"
-            many = f"CASE WHEN {layers.failure(each)} THEN -1 ELSE coalesce(len({quote(each)}), 0) END" if rule.each else "1"
-            picked = f"WHEN {layers.failure(where)} THEN -1 WHEN {quote(where)} THEN {many} ELSE 0" if rule.where else f"ELSE {many}"
+            many = (
+                f"CASE WHEN {layers.failure(each)} THEN -1 ELSE coalesce(len({quote(each)}), 0) END"
+                if rule.each
+                else "1"
+            )
+            picked = (
+                f"WHEN {layers.failure(where)} THEN -1 WHEN {quote(where)} THEN {many} ELSE 0"
+                if rule.where
+                else f"ELSE {many}"
+            )
             counts[taken(index)] = f"CAST(CASE WHEN {quote(OUT)} IS NOT NULL THEN 0 {picked} END AS INTEGER)"
         return layers.add(counts)
 
@@ -219,7 +232,7 @@ class _Compiler:
         layers = base.evaluate(binder.expressions)
         columns, faults = self._cast(rule, binder)
         if rule.part_each is not None:
-            columns["products"] = "CAST(len(\"products\") AS INTEGER)"
+            columns["products"] = 'CAST(len("products") AS INTEGER)'
             faults["products.missing"] = 'NOT coalesce("!bad:products", false) AND "products" IS NULL' if (
                 "products" in layers.fallible) else '"products" IS NULL'  # fmt: skip
         if time is not None:
@@ -232,7 +245,9 @@ class _Compiler:
         if rule.lines is not None:
             missing = " OR ".join(f"{quote(f'lines.{i}')} IS NULL" for i in range(len(rule.lines)))
             faults["lines.missing"] = missing
-        layers = layers.add({**columns, **{f"{FAULT}{reason}": f"coalesce({sql}, false)" for reason, sql in faults.items()}})
+        layers = layers.add(
+            {**columns, **{f"{FAULT}{reason}": f"coalesce({sql}, false)" for reason, sql in faults.items()}}
+        )
         layers = contact_layers(layers, drop_bad=self.job.drop_bad_locators)
         kept = [*_PLACE, ITEM, *(c for c in columns if not c.startswith(("lines.", "key_value"))), "key"]
         kept += [f"{FAULT}{reason}" for reason in faults]
@@ -253,7 +268,9 @@ class _Compiler:
         layers = outer.evaluate(inner.expressions)
         columns, faults = self._cast(rule, inner)
         faults |= {f"{_public(n)}.failed": layers.failure(n) for n in inner.expressions if n in layers.fallible}
-        layers = layers.add({**columns, **{f"{FAULT}{reason}": f"coalesce({sql}, false)" for reason, sql in faults.items()}})
+        layers = layers.add(
+            {**columns, **{f"{FAULT}{reason}": f"coalesce({sql}, false)" for reason, sql in faults.items()}}
+        )
         kept = [*_PLACE, ITEM, LINE, *columns, *(f"{FAULT}{reason}" for reason in faults)]
         return f"SELECT {', '.join(map(quote, dict.fromkeys(kept)))} FROM ({layers.sql})"
 
@@ -275,7 +292,11 @@ class _Compiler:
             value = quote(name)
             wanted = fields[name].kind if name in fields else _kind_of_other(name)
             if wanted in ("number", "flag"):
-                cast = kinds.number(value, kind, self.job.source.decimal) if wanted == "number" else kinds.flag(value, kind)
+                cast = (
+                    kinds.number(value, kind, self.job.source.decimal)
+                    if wanted == "number"
+                    else kinds.flag(value, kind)
+                )
                 columns[name] = cast.value
                 if cast.wrong is not None:
                     faults[f"{name}.{cast.fault}"] = cast.wrong
@@ -324,7 +345,11 @@ class _Compiler:
             self._mistake(
                 key,
                 f"`{text}`: expected a list, this is {kind}"
-                + (" (a JSON text becomes one by from_json(column, '[{\"id\": \"VARCHAR\"}]'))" if kinds.is_text(kind) else ""),
+                + (
+                    ' (a JSON text becomes one by from_json(column, \'[{"id": "VARCHAR"}]\'))'
+                    if kinds.is_text(kind)
+                    else ""
+                ),
             )
             return _NO_LIST
         return e

@@ -18,14 +18,16 @@ from etl.job.models import Dedupe
 from etl.sql import fetch, literal
 
 #: What earlier runs have sent (delivered or unknown), one row an event.
-SENT = pa.schema([
-    pa.field("id", pa.binary(16), nullable=False),
-    pa.field("twin", pa.uint64(), nullable=False),
-    pa.field("lane", pa.uint64(), nullable=False),
-    pa.field("instant", pa.timestamp("us", tz="UTC")),
-    pa.field("cart", pa.bool_(), nullable=False),
-    pa.field("mapping", pa.string(), nullable=False),
-])
+SENT = pa.schema(
+    [
+        pa.field("id", pa.binary(16), nullable=False),
+        pa.field("twin", pa.uint64(), nullable=False),
+        pa.field("lane", pa.uint64(), nullable=False),
+        pa.field("instant", pa.timestamp("us", tz="UTC")),
+        pa.field("cart", pa.bool_(), nullable=False),
+        pa.field("mapping", pa.string(), nullable=False),
+    ]
+)
 
 _ORDER = "instant NULLS FIRST, ordinal, item NULLS FIRST, rule"
 
@@ -79,7 +81,9 @@ class _Elimination:
         )
         self._read_sent(sent)
         # The plan's ids that the ledger holds: asked once, before anything falls out.
-        self.sql.execute("CREATE OR REPLACE TABLE held AS SELECT DISTINCT a.id FROM alive a SEMI JOIN sent s ON a.id = s.id")
+        self.sql.execute(
+            "CREATE OR REPLACE TABLE held AS SELECT DISTINCT a.id FROM alive a SEMI JOIN sent s ON a.id = s.id"
+        )
         self._drop("SELECT n FROM (SELECT n, row_number() OVER (PARTITION BY id ORDER BY ordinal, item NULLS FIRST, rule) AS r "
                    "FROM alive) WHERE r > 1", self.result.duplicate, "exact")  # fmt: skip
         self.sql.execute("CREATE OR REPLACE TABLE chains (n BIGINT, chain BIGINT, grp BLOB, id BLOB)")
@@ -143,7 +147,9 @@ class _Elimination:
             self._drop(f"SELECT n FROM alive WHERE {old}", self.result.filtered, "stale")
         else:
             fresh = "n IN (SELECT n FROM alive ANTI JOIN held USING (id))"
-            (row,) = fetch(self.sql, f"SELECT count(*) AS n, min(instant) AS oldest FROM alive WHERE {old} AND {fresh}").to_pylist()
+            (row,) = fetch(
+                self.sql, f"SELECT count(*) AS n, min(instant) AS oldest FROM alive WHERE {old} AND {fresh}"
+            ).to_pylist()
             self.result.stale, self.result.oldest = row["n"], row["oldest"]
 
     def _over_contact_limit(self) -> None:
@@ -164,7 +170,11 @@ class _Elimination:
             "SELECT c.n FROM chains c SEMI JOIN (SELECT grp, chain FROM chains SEMI JOIN held USING (id)) g "
             "ON c.grp = g.grp AND c.chain = g.chain"
         )
-        self._drop(f"SELECT n FROM alive WHERE id IN (SELECT id FROM held) OR n IN ({by_group})", self.result.duplicate, "sent_before")
+        self._drop(
+            f"SELECT n FROM alive WHERE id IN (SELECT id FROM held) OR n IN ({by_group})",
+            self.result.duplicate,
+            "sent_before",
+        )
         self._changed()
         if self.policy.drop_late_carts:
             carts = [str(i) for i, kind in enumerate(self.policy.types) if kind == "cartUpdated"]
@@ -190,5 +200,8 @@ class _Elimination:
 
 def _reverse(order: str) -> str:
     """Return the opposite of an order."""
-    turned = [part.removesuffix(" NULLS FIRST") + " DESC" + (" NULLS LAST" if "NULLS FIRST" in part else "") for part in order.split(", ")]
+    turned = [
+        part.removesuffix(" NULLS FIRST") + " DESC" + (" NULLS LAST" if "NULLS FIRST" in part else "")
+        for part in order.split(", ")
+    ]
     return ", ".join(turned)

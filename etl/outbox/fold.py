@@ -47,11 +47,17 @@ def fold(shape: Shape, lines: pa.Table, connection: duckdb.DuckDBPyConnection) -
     connection.execute(f"CREATE OR REPLACE TEMP TABLE carts AS {_carts(shape)}")
     place = ", ".join(f"m.{quote(c)}" for c in (*_PLACE, GROUP, JSON))
     repeats = connection.execute("SELECT count(*) FROM marked WHERE repeat AND NOT poisoned").fetchall()[0][0]
-    invalid = fetch(connection, f"SELECT {place}, CASE WHEN poisoned THEN 'cart_line' ELSE 'lines_differ' END AS reason "
+    invalid = fetch(
+        connection,
+        f"SELECT {place}, CASE WHEN poisoned THEN 'cart_line' ELSE 'lines_differ' END AS reason "
         f"FROM marked m LEFT JOIN carts c ON m.{GROUP} = c.{GROUP} "
-        f"WHERE NOT m.{BAD} AND (m.poisoned OR (NOT repeat AND differ)) ORDER BY m.{POSITION}")
+        f"WHERE NOT m.{BAD} AND (m.poisoned OR (NOT repeat AND differ)) ORDER BY m.{POSITION}",
+    )
     events = fetch(connection, f"SELECT * EXCLUDE (differ) FROM carts WHERE NOT differ ORDER BY {POSITION}")
-    kept = fetch(connection, f"SELECT {place} FROM marked m JOIN carts c ON m.{GROUP} = c.{GROUP} WHERE NOT repeat AND NOT differ ORDER BY m.{POSITION}")
+    kept = fetch(
+        connection,
+        f"SELECT {place} FROM marked m JOIN carts c ON m.{GROUP} = c.{GROUP} WHERE NOT repeat AND NOT differ ORDER BY m.{POSITION}",
+    )
     connection.unregister("lines")
     return Folded(events.drop_columns([POSITION]), kept, repeats, invalid)
 
@@ -82,7 +88,9 @@ def _carts(shape: Shape) -> str:
     listed = f"coalesce(string_agg({JSON}, ',' ORDER BY {POSITION}) FILTER (NOT {CLEARED}), '')"
     columns.append(f"'[' || {listed} || ']' AS {PRODUCTS}")
     content = identity.prefixed_present(CONTENT)
-    columns.append(f"coalesce(string_agg({content}, '' ORDER BY {POSITION}) FILTER (NOT {CLEARED}), '') AS {PRODUCTS_CONTENT}")
+    columns.append(
+        f"coalesce(string_agg({content}, '' ORDER BY {POSITION}) FILTER (NOT {CLEARED}), '') AS {PRODUCTS_CONTENT}"
+    )
     columns.append(f"CAST(count(*) FILTER (NOT {CLEARED}) AS BIGINT) AS _products_count")
     columns.append(f"CAST(count(*) AS BIGINT) AS {LINES}")
     return f"SELECT {GROUP}, {', '.join(columns)} FROM marked WHERE NOT repeat AND NOT poisoned GROUP BY {GROUP}"

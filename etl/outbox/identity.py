@@ -21,7 +21,9 @@ def prefixed(sql: str) -> str:
 
 def content(values: Iterable[tuple[str, str]]) -> str:
     """Return SQL of a match's mapped values, given as (name, SQL of text): sorted by name, without those that are null."""
-    parts = [f"coalesce({literal(f'{len(n.encode())}:{n}')} || {prefixed_present(sql)}, '')" for n, sql in sorted(values)]
+    parts = [
+        f"coalesce({literal(f'{len(n.encode())}:{n}')} || {prefixed_present(sql)}, '')" for n, sql in sorted(values)
+    ]
     return f"concat({', '.join(parts)})" if parts else "''"
 
 

@@ -59,7 +59,9 @@ def withdrawn(
         if drop_stale:
             _take(connection, f"SELECT seq FROM pending WHERE {old}", "stale", result)
         else:
-            (row,) = fetch(connection, f"SELECT count(*) AS n, min(instant) AS oldest FROM pending WHERE {old}").to_pylist()
+            (row,) = fetch(
+                connection, f"SELECT count(*) AS n, min(instant) AS oldest FROM pending WHERE {old}"
+            ).to_pylist()
             result.stale, result.oldest = row["n"], row["oldest"]
     return result
 

@@ -12,22 +12,24 @@ from etl.sql import fetch, quote
 from etl.tables import ELEMENT, FILE, ORDINAL, ROW
 
 #: One row an event before the elimination. `lines` is the number of matches that it stands for.
-STAGED = pa.schema([
-    pa.field("rule", pa.int16()),
-    pa.field("file", pa.int32()),
-    pa.field("row", pa.int64()),
-    pa.field("element", pa.int32()),
-    pa.field("ordinal", pa.int64()),
-    pa.field("item", pa.int32()),
-    pa.field("lines", pa.int64()),
-    pa.field("key", pa.string()),
-    pa.field("instant", pa.timestamp("us", tz="UTC")),
-    pa.field("id", pa.binary(16)),
-    pa.field("twin", pa.uint64()),
-    pa.field("lane", pa.uint64()),
-    pa.field("grp", pa.binary()),
-    pa.field("body", pa.string()),
-])
+STAGED = pa.schema(
+    [
+        pa.field("rule", pa.int16()),
+        pa.field("file", pa.int32()),
+        pa.field("row", pa.int64()),
+        pa.field("element", pa.int32()),
+        pa.field("ordinal", pa.int64()),
+        pa.field("item", pa.int32()),
+        pa.field("lines", pa.int64()),
+        pa.field("key", pa.string()),
+        pa.field("instant", pa.timestamp("us", tz="UTC")),
+        pa.field("id", pa.binary(16)),
+        pa.field("twin", pa.uint64()),
+        pa.field("lane", pa.uint64()),
+        pa.field("grp", pa.binary()),
+        pa.field("body", pa.string()),
+    ]
+)
 
 
 def moments(matches: pa.Table, first_rows: list[bytes] | None) -> pa.Array:
@@ -41,7 +43,9 @@ def moments(matches: pa.Table, first_rows: list[bytes] | None) -> pa.Array:
     return pc.binary_join_element_wise(names.take(matches[FILE].combine_chunks()), matches[ROW].cast(pa.string()), ":")
 
 
-def render(shape: Shape, matches: pa.Table, first_rows: list[bytes] | None, connection: duckdb.DuckDBPyConnection) -> pa.Table:
+def render(
+    shape: Shape, matches: pa.Table, first_rows: list[bytes] | None, connection: duckdb.DuckDBPyConnection
+) -> pa.Table:
     """Return one STAGED row for each match (or folded event) of a rule."""
     connection.register("matches", matches.append_column(MOMENT, moments(matches, first_rows)))
     lines = quote(LINES) if LINES in matches.column_names else "1"
@@ -73,5 +77,3 @@ def line_columns(shape: Shape, lines: pa.Table, connection: duckdb.DuckDBPyConne
     table = fetch(connection, statement)
     connection.unregister("matches")
     return table
-
-

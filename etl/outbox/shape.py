@@ -129,5 +129,3 @@ def folds(rule: EventRule) -> bool:
 def _dedupe(job: Job, kind: str) -> Dedupe | None:
     found = job.dedupe.get(kind) or job.dedupe.get("default")
     return found if found is not None and found.kind != "exact" else None
-
-

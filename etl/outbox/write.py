@@ -51,14 +51,18 @@ def write_outbox(path: Path, staged: Path, types: tuple[str, ...], connection: d
         for batch in connection.sql(statement).to_arrow_reader(100_000):
             table = pa.Table.from_batches([batch])
             numbers = pa.array(range(count, count + table.num_rows), pa.int64())
-            table = table.append_column("seq", numbers).append_column("type", names.take(table["rule"].combine_chunks()))
+            table = table.append_column("seq", numbers).append_column(
+                "type", names.take(table["rule"].combine_chunks())
+            )
             writer.write_table(table.select(OUTBOX.names).cast(OUTBOX), row_group_size=ROW_GROUP)
             for found in pc.value_counts(table["rule"]).to_pylist():
                 rules[found["values"]] += found["counts"]
             count += table.num_rows
     sync(part)
     part.replace(path)
-    (span,) = fetch(connection, "SELECT count(DISTINCT lane) AS keys, min(instant) AS first, max(instant) AS last FROM alive").to_pylist()
+    (span,) = fetch(
+        connection, "SELECT count(DISTINCT lane) AS keys, min(instant) AS first, max(instant) AS last FROM alive"
+    ).to_pylist()
     by_type: Counter[str] = Counter()
     for rule, number in rules.items():
         by_type[types[rule]] += number

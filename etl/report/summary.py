@@ -102,20 +102,34 @@ def to_text(summary: Summary) -> str:
         f"{where} · {summary.method} → {summary.destination}",
         _equation(
             {"rows": b.rows, "extra": b.extra},
-            {"filtered": b.filtered.total(), "invalid": b.invalid, "duplicate": b.duplicate.total(),
-             "folded": b.folded, "events": b.events},
+            {
+                "filtered": b.filtered.total(),
+                "invalid": b.invalid,
+                "duplicate": b.duplicate.total(),
+                "folded": b.folded,
+                "events": b.events,
+            },
         ),  # fmt: skip
     ]
     for title, counts in (("filtered", b.filtered), ("invalid", b.invalid_reasons), ("duplicate", b.duplicate)):
         lines += [f"    {title}: {_list(counts)}"] if counts else []
     if b.events:
-        lines.append(f"    events: {_list(b.by_type)}; {_n(b.keys)} keyValues" + (f"; {b.first} … {b.last}" if b.first else ""))
+        lines.append(
+            f"    events: {_list(b.by_type)}; {_n(b.keys)} keyValues" + (f"; {b.first} … {b.last}" if b.first else "")
+        )
     if b.times_twice or b.times_skipped:
-        lines.append(f"    local times: {_n(b.times_twice)} occur twice (the earlier was taken), {_n(b.times_skipped)} do not occur (moved forward)")
+        lines.append(
+            f"    local times: {_n(b.times_twice)} occur twice (the earlier was taken), {_n(b.times_skipped)} do not occur (moved forward)"
+        )
     lines.append(
         _equation(
             {"events": b.events},
-            {"delivered": summary.delivered, "rejected": summary.rejected, "unknown": summary.unknown, "pending": summary.pending},
+            {
+                "delivered": summary.delivered,
+                "rejected": summary.rejected,
+                "unknown": summary.unknown,
+                "pending": summary.pending,
+            },
         )
     )
     if summary.requests:
@@ -126,7 +140,10 @@ def to_text(summary: Summary) -> str:
     if summary.guard:
         lines.append(f"stopped by guard `{summary.guard}`: nothing more was sent")
     if summary.stopped:
-        lines.append(f"stopped: {summary.stopped.reason}" + (f"; resumes at {summary.stopped.resume_at}" if summary.stopped.resume_at else ""))
+        lines.append(
+            f"stopped: {summary.stopped.reason}"
+            + (f"; resumes at {summary.stopped.resume_at}" if summary.stopped.resume_at else "")
+        )
         lines += [f"    {summary.stopped.hint}"] if summary.stopped.hint else []
     lines.append(f"exit {int(summary.exit)}: {_MEANING[summary.exit]}")
     return "\n".join([*parts, *lines])

@@ -19,7 +19,7 @@ from etl.delivery.post import Patience, Settings
 from etl.tables import OUTBOX
 
 START = datetime(2026, 11, 20, tzinfo=UTC)
-SECRET = "s3cret-key-of-the-shop"  # noqa: S105
+SECRET = "s3cret-key-of-the-shop"
 
 
 def body(n: int, key: str) -> bytes:
@@ -91,5 +91,12 @@ def plan(checkpoint: Checkpoint, events: int, **more: Any) -> int:
 def settings(url: str, **more: Any) -> Settings:
     """Settings for tests: no throttle, short waits."""
     patience = Patience(first=0.02, most=0.1)
-    given = {"rate": 1e9, "concurrency": 8, "timeout": 5.0, "give_up": 30.0, "patience": patience, "max_rejected": 1.0} | more
+    given = {
+        "rate": 1e9,
+        "concurrency": 8,
+        "timeout": 5.0,
+        "give_up": 30.0,
+        "patience": patience,
+        "max_rejected": 1.0,
+    } | more
     return Settings(url, SECRET, **given)

@@ -23,7 +23,17 @@ PAGE = "\nevents:\n  - {type: pageViewed, page: {location: url}}\n"
 
 
 def line(cart: str, sku: str, time: str = "2026-11-20T10:00:00Z", **more: str) -> dict[str, str]:
-    return {"kind": "cart", "user": "u", "cart": cart, "time": time, "sku": sku, "qty": "1", "price": "2.5", "currency": "", **more}
+    return {
+        "kind": "cart",
+        "user": "u",
+        "cart": cart,
+        "time": time,
+        "sku": sku,
+        "qty": "1",
+        "price": "2.5",
+        "currency": "",
+        **more,
+    }
 
 
 def page(url: str, time: str, user: str = "u") -> dict[str, str]:
@@ -50,7 +60,9 @@ def test_lines_straddle_batches_and_stay_one_cart(tmp_path: Path) -> None:
     found = plan(tmp_path, CART, {"a.csv": rows})
     assert found.books.rows == 140_003
     assert found.books.invalid_reasons == Counter({"too_large": 140_003})
-    found = plan(tmp_path, CART.replace("lines: [cart]", 'lines: [cart, "try_cast(sku[2:] as int) // 70"]'), {"a.csv": rows})
+    found = plan(
+        tmp_path, CART.replace("lines: [cart]", 'lines: [cart, "try_cast(sku[2:] as int) // 70"]'), {"a.csv": rows}
+    )
     assert found.books.events == found.books.rows - found.books.folded == 14_003
     assert Counter(p.count("productId") for p in found.params("products")).most_common(1)[0][0] == 10
 
@@ -111,7 +123,11 @@ def test_window_dedupe_follows_chains(tmp_path: Path) -> None:
     rows = [page("/a", f"2026-11-20T{time}:00Z") for time in times] + [page("/b", "2026-11-20T10:01:00Z")]
     for keep, expected in (("first", ["10:00", "11:16"]), ("last", ["10:45", "11:46"])):
         found = plan(tmp_path, PAGE + f"dedupe: {{pageViewed: {{window: 30m, by: [location], keep: {keep}}}}}\n", rows)
-        kept = [row["instant"].strftime("%H:%M") for row, url in zip(found.outbox, found.params("page"), strict=True) if "/a" in url]
+        kept = [
+            row["instant"].strftime("%H:%M")
+            for row, url in zip(found.outbox, found.params("page"), strict=True)
+            if "/a" in url
+        ]
         assert kept == expected
         assert found.books.duplicate == Counter(window=3)
 
@@ -144,7 +160,11 @@ def test_without_time_a_row_is_known_by_its_file_and_number_also_in_a_longer_ren
 
 
 def test_a_job_with_time_wants_one_on_every_row_and_none_in_the_future(tmp_path: Path) -> None:
-    found = plan(tmp_path, PAGE, [page("/a", ""), page("/a", "2126-01-01T00:00:00Z"), page("/a", "soon"), page("/a", "2026-11-20T10:00:00Z")])
+    found = plan(
+        tmp_path,
+        PAGE,
+        [page("/a", ""), page("/a", "2126-01-01T00:00:00Z"), page("/a", "soon"), page("/a", "2026-11-20T10:00:00Z")],
+    )
     assert found.reasons == Counter({(2, "time"): 1, (3, "future"): 1, (4, "time"): 1})
     assert found.books.events == 1
 
@@ -175,7 +195,11 @@ def test_over_the_limit_a_contact_and_day_the_last_ones_stay(tmp_path: Path) -> 
 
 
 def test_an_event_over_20_kb_is_invalid(tmp_path: Path) -> None:
-    found = plan(tmp_path, PAGE, [page("/" + "x" * 25_000, "2026-11-20T10:00:00Z"), page("/" + "я" * 9_000, "2026-11-20T10:00:00Z")])
+    found = plan(
+        tmp_path,
+        PAGE,
+        [page("/" + "x" * 25_000, "2026-11-20T10:00:00Z"), page("/" + "я" * 9_000, "2026-11-20T10:00:00Z")],
+    )
     assert found.reasons == Counter({(2, "too_large"): 1})
 
 

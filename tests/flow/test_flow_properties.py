@@ -39,7 +39,9 @@ ROWS = st.lists(ROW, max_size=40)
 
 def planned(rows: list[dict[str, str]], limits: Limits | None = None) -> Planned:
     with tempfile.TemporaryDirectory() as folder:
-        return plan(Path(folder), JOB, {"a.csv": csv_text(rows) if rows else "kind,user,time,value,cart,n\n"}, limits=limits)
+        return plan(
+            Path(folder), JOB, {"a.csv": csv_text(rows) if rows else "kind,user,time,value,cart,n\n"}, limits=limits
+        )
 
 
 def naive(rows: list[dict[str, str]]) -> tuple[list[tuple[str, str, str]], Counter[str]]:
@@ -57,7 +59,12 @@ def naive(rows: list[dict[str, str]]) -> tuple[list[tuple[str, str, str]], Count
         return True
 
     for place, row in enumerate(rows):
-        kinds = {"page": ["pageViewed"], "search": ["searchRequest"], "both": ["pageViewed", "searchRequest"], "cart": ["cartUpdated"]}
+        kinds = {
+            "page": ["pageViewed"],
+            "search": ["searchRequest"],
+            "both": ["pageViewed", "searchRequest"],
+            "cart": ["cartUpdated"],
+        }
         matches = kinds.get(row["kind"], [])
         books["extra"] += max(0, len(matches) - 1)
         books["no_rule"] += not matches

@@ -50,8 +50,13 @@ def test_an_expression_that_fails_on_a_value_costs_that_match_only() -> None:
 
 
 def test_a_failing_where_is_one_invalid_match_and_a_failing_filter_one_invalid_row() -> None:
-    job = job_of("filters: {big: 'n::int > 5'}\nevents:\n  - {type: pageViewed, where: 'm::int > 0', page: {location: url}}\n")
-    rows = [{"user": "u", "url": "/a", "n": n, "m": m} for n, m in (("1", "1"), ("x", "1"), ("1", "y"), ("9", "z"), ("1", "0"))]
+    job = job_of(
+        "filters: {big: 'n::int > 5'}\nevents:\n  - {type: pageViewed, where: 'm::int > 0', page: {location: url}}\n"
+    )
+    rows = [
+        {"user": "u", "url": "/a", "n": n, "m": m}
+        for n, m in (("1", "1"), ("x", "1"), ("1", "y"), ("9", "z"), ("1", "0"))
+    ]
     mapped = map_rows(job, rows)
     reasons = [(row["row"], row["rule"], row["reasons"]) for table in mapped.failed for row in table.to_pylist()]
     assert reasons == [(3, None, ["filters.big.failed"]), (4, 0, ["where.failed"])]
@@ -71,15 +76,22 @@ def test_a_failure_in_let_or_types_spreads_to_the_matches_that_use_it_and_to_no_
     assert faults(mapped, 2) == [[]]
 
 
-@pytest.mark.parametrize(("text", "fits"), [("5", True), ("5.0", True), ("5.7", False), ("1e3", False), ("", True), (" 7 ", True)])
+@pytest.mark.parametrize(
+    ("text", "fits"), [("5", True), ("5.0", True), ("5.7", False), ("1e3", False), ("", True), (" 7 ", True)]
+)
 def test_an_int_is_never_rounded(text: str, fits: bool) -> None:
     head = HEAD.replace("path: in.csv", "path: in.csv, types: {n: int}")
-    mapped = map_rows(job_of("events:\n  - {type: searchRequest, search: \"'s'\", params: {n: n}}\n", head), [{"user": "u", "n": text}])
+    mapped = map_rows(
+        job_of("events:\n  - {type: searchRequest, search: \"'s'\", params: {n: n}}\n", head),
+        [{"user": "u", "n": text}],
+    )
     assert faults(mapped) == ([[]] if fits else [["params.n.failed"]])
 
 
 def test_an_error_that_try_does_not_catch_costs_one_row() -> None:
-    job = job_of("events:\n  - {type: searchRequest, search: \"timezone(zone, timestamptz '2026-01-01 00:00:00+00')\"}\n")
+    job = job_of(
+        "events:\n  - {type: searchRequest, search: \"timezone(zone, timestamptz '2026-01-01 00:00:00+00')\"}\n"
+    )
     rows = [{"user": "u", "zone": zone} for zone in ["UTC"] * 37 + ["Atlantis"] + ["Europe/Kyiv"] * 12]
     mapped = map_rows(job, rows)
     assert mapped.rows == 50
@@ -97,7 +109,9 @@ def test_text_keeps_every_character_and_blank_is_null() -> None:
 def test_a_whole_number_in_a_floating_column_used_as_an_id_has_no_point() -> None:
     schema = pa.schema([("user", pa.float64()), ("c", pa.decimal128(10, 2))])
     job = job_of("events:\n  - {type: productCategoryViewed, category: {productCategoryId: c}}\n")
-    mapped = map_rows(job, [{"user": 17850.0, "c": 12}, {"user": 0.5, "c": None}, {"user": float("nan"), "c": 3}], schema)
+    mapped = map_rows(
+        job, [{"user": 17850.0, "c": 12}, {"user": 0.5, "c": None}, {"user": float("nan"), "c": 3}], schema
+    )
     assert values(mapped, "key") == ["17850", "0.5", None]
     assert values(mapped, "category.productCategoryId") == ["12", None, "3"]
 
@@ -106,8 +120,13 @@ def test_booleans_become_flags_and_properties_lists_of_texts() -> None:
     job = job_of(
         "events:\n  - type: productViewed\n    product: {productId: user, price: p, isInStock: s, colour: c, tags: t}\n"
     )
-    schema = pa.schema([("user", pa.string()), ("p", pa.string()), ("s", pa.bool_()), ("c", pa.string()), ("t", pa.list_(pa.string()))])
-    rows = [{"user": "u", "p": "45.50", "s": True, "c": "red, blue", "t": ["a", "", "b"]}, {"user": "u", "p": "x", "s": False, "c": "", "t": []}]
+    schema = pa.schema(
+        [("user", pa.string()), ("p", pa.string()), ("s", pa.bool_()), ("c", pa.string()), ("t", pa.list_(pa.string()))]
+    )
+    rows = [
+        {"user": "u", "p": "45.50", "s": True, "c": "red, blue", "t": ["a", "", "b"]},
+        {"user": "u", "p": "x", "s": False, "c": "", "t": []},
+    ]
     mapped = map_rows(job, rows, schema)
     assert values(mapped, "product.price") == [45.5, None]
     assert values(mapped, "product.isInStock") == [1, 0]
@@ -119,7 +138,11 @@ def test_booleans_become_flags_and_properties_lists_of_texts() -> None:
 def test_each_makes_an_event_of_every_element_with_item_in_its_expressions() -> None:
     items = pa.list_(pa.struct([("id", pa.string()), ("n", pa.int64())]))
     job = job_of("events:\n  - {type: productCategoryViewed, each: items, category: {productCategoryId: item.id}}\n")
-    rows = [{"user": "u", "items": [{"id": "a", "n": 1}, {"id": "b", "n": 2}]}, {"user": "u", "items": []}, {"user": "u", "items": None}]
+    rows = [
+        {"user": "u", "items": [{"id": "a", "n": 1}, {"id": "b", "n": 2}]},
+        {"user": "u", "items": []},
+        {"user": "u", "items": None},
+    ]
     mapped = map_rows(job, rows, pa.schema([("user", pa.string()), ("items", items)]))
     assert values(mapped, "category.productCategoryId") == ["a", "b"]
     assert values(mapped, "_item") == [0, 1]
@@ -127,7 +150,9 @@ def test_each_makes_an_event_of_every_element_with_item_in_its_expressions() -> 
 
 
 def test_the_key_is_the_first_locator_in_the_apis_order_whatever_the_jobs() -> None:
-    head = HEAD.replace("{externalCustomerId: user}", "{pushToken: t, phone: p, email: e, externalCustomerId: user, contactId: c}")
+    head = HEAD.replace(
+        "{externalCustomerId: user}", "{pushToken: t, phone: p, email: e, externalCustomerId: user, contactId: c}"
+    )
     job = job_of("events:\n" + PAGE, head)
     row = {"kind": "page", "url": "/", "c": "1", "user": "u", "e": "a@b.c", "p": "+380 (50) 123-45-67", "t": "tok"}
     rows = [row, {**row, "c": ""}, {**row, "c": "", "user": "NULL"}, {**row, "c": "", "user": " ", "e": ""}]
@@ -137,7 +162,10 @@ def test_the_key_is_the_first_locator_in_the_apis_order_whatever_the_jobs() -> N
 
 def test_bad_locators_are_left_out_only_where_another_is_there() -> None:
     head = HEAD.replace("{externalCustomerId: user}", "{email: e, phone: p}\ndrop_bad_locators: true")
-    rows = [{"kind": "page", "url": "/", "e": e, "p": p} for e, p in (("bad", "+380501234567"), ("a@b.cd", "12"), ("bad", "12"), ("bad", ""))]
+    rows = [
+        {"kind": "page", "url": "/", "e": e, "p": p}
+        for e, p in (("bad", "+380501234567"), ("a@b.cd", "12"), ("bad", "12"), ("bad", ""))
+    ]
     mapped = map_rows(job_of("events:\n" + PAGE, head), rows)
     assert values(mapped, "key") == ["380501234567", "a@b.cd", "bad", "bad"]
     assert values(mapped, "contact.phone") == ["380501234567", None, "12", None]
@@ -152,7 +180,9 @@ def test_anonymous_visitors_and_those_not_asked_for_fall_out_as_matches() -> Non
 
 
 def test_comparing_text_with_a_number_is_a_mistake_that_says_how_to_cast() -> None:
-    job = job_of("events:\n  - {type: pageViewed, where: n = 1, page: {location: url}}\n  - {type: pageViewed, where: 'n in (1, 2)', page: {location: url}}\n")
+    job = job_of(
+        "events:\n  - {type: pageViewed, where: n = 1, page: {location: url}}\n  - {type: pageViewed, where: 'n in (1, 2)', page: {location: url}}\n"
+    )
     with pytest.raises(JobMistakes) as error:
         map_rows(job, [{"user": "u", "n": "1", "url": "/"}])
     assert str(error.value).count("try_cast") == 2
@@ -169,17 +199,27 @@ def test_every_mistake_is_told_at_once_with_its_line() -> None:
 
 
 def test_unused_columns_of_any_name_or_type_do_not_matter() -> None:
-    schema = pa.schema([("user", pa.string()), ("url", pa.string()), ("key", pa.string()), ("item", pa.binary()), ("", pa.int8())])
+    schema = pa.schema(
+        [("user", pa.string()), ("url", pa.string()), ("key", pa.string()), ("item", pa.binary()), ("", pa.int8())]
+    )
     rows = [{"user": "u", "url": "/", "key": "k", "item": b"\xff", "": 1}]
     mapped = map_rows(job_of("events:\n  - {type: pageViewed, page: {location: url}}\n"), rows, schema)
     assert values(mapped, "key") == ["u"]
 
 
 def test_columns_may_have_the_names_of_fields() -> None:
-    rows = [{"user": "u", "search": "mug", "isFound": "1", "key": "other", "id": "7", "instant": "x", "email": "a@b.cd"}]
-    job = job_of("events:\n  - {type: searchRequest, search: search, isFound: isFound, params: {k: key, id: id, instant: instant}}\n")
+    rows = [
+        {"user": "u", "search": "mug", "isFound": "1", "key": "other", "id": "7", "instant": "x", "email": "a@b.cd"}
+    ]
+    job = job_of(
+        "events:\n  - {type: searchRequest, search: search, isFound: isFound, params: {k: key, id: id, instant: instant}}\n"
+    )
     mapped = map_rows(job, rows)
-    assert (values(mapped, "search"), values(mapped, "key"), values(mapped, "params.k")) == (["mug"], ["u"], ['"other"'])
+    assert (values(mapped, "search"), values(mapped, "key"), values(mapped, "params.k")) == (
+        ["mug"],
+        ["u"],
+        ['"other"'],
+    )
 
 
 def test_expressions_see_the_batch_and_nothing_else(tmp_path: Path) -> None:
@@ -211,6 +251,9 @@ def test_expressions_see_the_batch_and_nothing_else(tmp_path: Path) -> None:
 
 
 def test_a_job_file_cannot_smuggle_a_file_read_into_an_expression() -> None:
-    text = HEAD + "events:\n  - {type: pageViewed, page: {location: \"(select content from read_text('/etc/hostname'))\"}}\n"
+    text = (
+        HEAD
+        + "events:\n  - {type: pageViewed, page: {location: \"(select content from read_text('/etc/hostname'))\"}}\n"
+    )
     with pytest.raises(JobMistakes, match="subquery"):
         map_rows(read_text(text, Path("job.yaml")), [{"user": "u"}])

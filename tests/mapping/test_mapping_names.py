@@ -7,7 +7,13 @@ from etl.mapping.names import Names, snake_case
 
 @pytest.mark.parametrize(
     ("name", "snake"),
-    [("Customer ID", "customer_id"), ("CustomerID", "customer_id"), ("unitPrice", "unit_price"), ("a.b-c", "a_b_c"), ("sku", "sku")],
+    [
+        ("Customer ID", "customer_id"),
+        ("CustomerID", "customer_id"),
+        ("unitPrice", "unit_price"),
+        ("a.b-c", "a_b_c"),
+        ("sku", "sku"),
+    ],
 )
 def test_every_column_has_a_snake_case(name: str, snake: str) -> None:
     assert snake_case(name) == snake

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -96,6 +97,36 @@ def test_an_event_survives_a_sigkill_of_the_sandbox_itself(tmp_path: Path) -> No
             assert session.post(child.url + "/v2/event", json=EVENT, timeout=10).status_code == 200
         os.kill(child.pid, signal.SIGKILL)
     assert Record(tmp_path / "r.sqlite").accepted() == 37
+
+
+def test_closing_under_load_keeps_all_that_was_answered_and_hangs_nobody(tmp_path: Path) -> None:
+    answered: list[str] = []
+    child = start_child(tmp_path / "r.sqlite", Settings(limit_event=None))
+
+    def send(lane: int) -> None:
+        with requests.Session() as session:
+            session.auth = ("", "key")
+            for n in range(100_000):
+                try:
+                    body = {"eventTypeKey": "t", "keyValue": f"{lane}-{n}"}
+                    status = session.post(child.url + "/v2/event", json=body, timeout=5).status_code
+                except requests.RequestException:
+                    return
+                if status == 200:
+                    answered.append(f"{lane}-{n}")
+
+    lanes = [threading.Thread(target=send, args=(lane,)) for lane in range(4)]
+    for each in lanes:
+        each.start()
+    time.sleep(0.5)
+    child.close()
+    for each in lanes:
+        each.join(10)
+        assert not each.is_alive()
+    stored = {each.key for each in Record(tmp_path / "r.sqlite").events()}
+    assert answered
+    assert set(answered) <= stored
+    assert len(stored) - len(answered) <= len(lanes), "no more than was in flight"
 
 
 def test_ctrl_c_is_not_for_it_and_sigterm_stops_it_cleanly(tmp_path: Path) -> None:

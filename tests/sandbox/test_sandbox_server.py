@@ -160,15 +160,21 @@ def test_a_client_may_ask_before_it_sends_its_body(serve: Serve) -> None:
 def test_above_the_limit_it_is_429_until_the_second_is_over(serve: Serve, setting: str, send: str) -> None:
     client = serve(**{setting: 5}, misbehaviour=Misbehaviour(retry_after=1))
     argument: Any = EVENT if send == "event" else [EVENT | {"occurred": YESTERDAY}]
-    # From the start of a window of the server, which are whole seconds of its clock.
-    time.sleep(1.02 - time.time() % 1)
-    answers = [getattr(client, send)(argument) for _ in range(8)]
+    # A slow machine may need more than a second for the eight: then it tries the next second.
+    for _ in range(5):
+        time.sleep(1.02 - time.time() % 1)
+        second = int(time.time())
+        answers = [getattr(client, send)(argument) for _ in range(8)]
+        info = client.info()
+        if int(time.time()) == second:
+            break
     assert [each.status_code for each in answers] == [200] * 5 + [429] * 3
     assert answers[-1].headers["Retry-After"] == "1"
-    assert client.info().status_code == 200, "another method has a limit of its own"
+    assert info.status_code == 200, "another method has a limit of its own"
     time.sleep(1.02 - time.time() % 1)
     assert getattr(client, send)(argument).status_code == 200
-    assert client.record.accepted() == 6
+    requests_ = [each for each in client.record.requests() if each.status == 200 and "account" not in each.path]
+    assert client.record.accepted() == len(requests_), "what was over the limit is not recorded"
 
 
 def test_by_default_the_limit_names_no_time(serve: Serve) -> None:

@@ -1,0 +1,123 @@
+"""What an outcome means: RULES §6, row by row."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+
+from etl.delivery.answers import Answer, Cause, Failure, retry_after
+from etl.delivery.checkpoint import State
+from etl.delivery.masking import masked, snippet
+from etl.delivery.verdicts import fatal, judge, verdict, without_answer
+
+URL = "https://api.example/v2/event"
+
+
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [
+        (200, State.DELIVERED),
+        (202, State.DELIVERED),
+        (204, State.DELIVERED),
+        (400, State.REJECTED),
+        (405, State.REJECTED),
+        (408, State.RETRY),
+        (409, State.REJECTED),
+        (413, State.REJECTED),
+        (415, State.REJECTED),
+        (422, State.REJECTED),
+        (429, State.RETRY),
+        (500, State.UNKNOWN),
+        (502, State.UNKNOWN),
+        (503, State.RETRY),
+        (504, State.UNKNOWN),
+    ],
+)
+def test_a_status_is_a_verdict(status: int, state: State) -> None:
+    assert judge(status, doubted=False) is state
+
+
+def test_a_conflict_means_delivered_when_an_earlier_try_may_have_arrived() -> None:
+    assert judge(409, doubted=True) is State.DELIVERED
+
+
+@pytest.mark.parametrize(
+    ("cause", "state"),
+    [
+        (Cause.NOT_SENT, State.RETRY),
+        (Cause.UNKNOWN_HOST, State.RETRY),
+        (Cause.NO_ANSWER, State.UNKNOWN),
+    ],
+)
+def test_without_an_answer_all_depends_on_whether_it_left(cause: Cause, state: State) -> None:
+    assert without_answer(Failure(cause, "x")).state is state
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308, 401, 403, 404])
+def test_fatal_statuses(status: int) -> None:
+    assert fatal(Answer(status), URL, ever_through=True) is not None
+
+
+@pytest.mark.parametrize("status", [200, 204, 400, 408, 409, 413, 429, 500, 503])
+def test_other_statuses_are_not_fatal(status: int) -> None:
+    assert fatal(Answer(status, b"<html>error page</html>" if status >= 400 else b""), URL, ever_through=False) is None
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(200, b"hello", "text/html; charset=utf-8"),
+        Answer(200, b"\n<!DOCTYPE html><p>", ""),
+        Answer(203, b"<HTML lang=uk>", "text/plain"),
+        Answer(200, b"<html><body>", "application/json"),
+    ],
+)
+def test_a_web_page_is_not_the_api(answer: Answer) -> None:
+    assert fatal(answer, URL, ever_through=True) is not None
+
+
+def test_a_wrong_certificate_is_fatal_always_an_unknown_host_only_before_anything_got_through() -> None:
+    certificate, host = Failure(Cause.CERTIFICATE, "expired"), Failure(Cause.UNKNOWN_HOST, "unknown host x")
+    assert fatal(certificate, URL, ever_through=True)
+    assert fatal(host, URL, ever_through=False)
+    assert fatal(host, URL, ever_through=True) is None
+
+
+def test_a_redirect_is_named_by_its_host_only() -> None:
+    found = fatal(Answer(302, location="https://u:pw@login.example/in?token=1"), URL, ever_through=False)
+    assert found is not None
+    assert "redirects to login.example (302)" in found.reason
+    assert "pw" not in found.reason + found.hint
+
+
+def test_a_rejection_keeps_what_the_api_said_without_contact_data() -> None:
+    found = verdict(
+        Answer(400, b'{"error":\n "bad value olena.k+1@shop.example.ua, +380 50 123 45 67"}'), doubted=False
+    )
+    assert found.detail == '{"error": "bad value o***@shop.example.ua, ***67"}'
+
+
+def test_masking_leaves_short_numbers_and_plain_words() -> None:
+    assert masked("param 12 of 345: over 20480 bytes, see a.b") == "param 12 of 345: over 20480 bytes, see a.b"
+
+
+def test_a_long_answer_is_cut_and_an_empty_one_says_nothing() -> None:
+    assert len(snippet(b"x" * 5000) or "") == 300
+    assert snippet(b" \r\n ") is None
+    assert snippet(b"\xff\xfe") is not None
+
+
+def test_retry_after_in_seconds_and_as_a_date() -> None:
+    now = datetime.now(UTC)
+    server = now + timedelta(hours=3)  # its clock is wrong, and it does not matter
+    later = format_datetime(server + timedelta(seconds=90), usegmt=True)
+    assert retry_after("7", None) == 7
+    assert retry_after(" 0.5 ", None) == 0.5
+    assert retry_after(later, format_datetime(server, usegmt=True)) == 90
+    assert retry_after(format_datetime(now + timedelta(seconds=60), usegmt=True), None) == pytest.approx(60, abs=3)
+    assert retry_after(format_datetime(now - timedelta(days=1), usegmt=True), None) == 0
+    for nonsense in ("soon", "", "nan", "inf", "-5"):
+        assert retry_after(nonsense, None) in (None, 0)
+    assert retry_after(None, None) is None
