@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import duckdb
@@ -18,11 +19,13 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def connect(*, memory: str, threads: int = 2, folder: Path | None = None) -> duckdb.DuckDBPyConnection:
+def connect(
+    *, memory: str, threads: int = 2, folder: Path | None = None, reads: Sequence[Path] = ()
+) -> duckdb.DuckDBPyConnection:
     """Open an in-memory DuckDB that runs in UTC, with its configuration locked.
 
     `memory` is DuckDB's limit ("400MB"). Without `folder` it can touch no file at all: that is the instance for users' expressions.
-    With `folder` it reads, writes and spills there and nowhere else: that is the instance for our own SQL.
+    With `folder` it reads, writes and spills there, reads in `reads`, and nowhere else: that is the instance for our own SQL.
     """
     connection = duckdb.connect(":memory:", config={"threads": threads, "memory_limit": memory})
     # RULES §1: with the host's zone the same text would be another instant.
@@ -31,7 +34,8 @@ def connect(*, memory: str, threads: int = 2, folder: Path | None = None) -> duc
     connection.execute("SET autoload_known_extensions = false")
     if folder is not None:
         connection.execute(f"SET temp_directory = {literal(str(folder / 'spill'))}")
-        connection.execute(f"SET allowed_directories = [{literal(str(folder))}]")
+        allowed = ", ".join(literal(str(path)) for path in (folder, *reads))
+        connection.execute(f"SET allowed_directories = [{allowed}]")
         # Row order is ours to state; keeping the order of insertion costs memory.
         connection.execute("SET preserve_insertion_order = false")
     connection.execute("SET enable_external_access = false")

@@ -48,11 +48,7 @@ def call(
 @contextmanager
 def _drained_by_signals(stop: StopFlag) -> Iterator[None]:
     """SIGINT and SIGTERM ask for a drain; the second one ends it at once (RULES §6)."""
-
-    def ask(number: int, frame: object) -> None:
-        stop.request()
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, lambda *_: stop.request()) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:

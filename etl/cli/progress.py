@@ -18,7 +18,7 @@ _PLAIN_EVERY = 60.0  # seconds
 class Shown(Protocol):
     """Where a call tells what it does."""
 
-    def planning(self, doing: str, rows: int, of: int | None) -> None:
+    def planning(self, doing: str, rows: int) -> None:
         """Rows read so far."""
 
     def posting(self, progress: Posting) -> None:
@@ -63,7 +63,7 @@ class _Plain:
         self._step = ""
         self._last = 0.0
 
-    def planning(self, doing: str, rows: int, of: int | None) -> None:
+    def planning(self, doing: str, rows: int) -> None:
         self._line(doing, f"{doing}: {rows:,} rows")
 
     def posting(self, progress: Posting) -> None:
@@ -87,8 +87,8 @@ class _Bars:
         self._bars = bars
         self._tasks: dict[str, object] = {}
 
-    def planning(self, doing: str, rows: int, of: int | None) -> None:
-        self._show(doing, rows, of, "")
+    def planning(self, doing: str, rows: int) -> None:
+        self._show(doing, rows, None, "")
 
     def posting(self, progress: Posting) -> None:
         self._show("posting", progress.done, progress.total, f"{progress.rate:,.1f}/s")

@@ -46,5 +46,6 @@ def _folders(job_file: Path | None, overrides: tuple[str, ...], state: Path | No
 def _show(standing: Standing) -> None:
     click.echo(f"{standing.job} → {standing.destination}" + (" (a call is at work)" if standing.at_work else ""))
     for run in standing.runs:
-        counts = f"{run.events:,} events = {run.delivered:,} delivered + {run.rejected:,} rejected + {run.unknown:,} unknown + {run.pending:,} pending"
+        counts = f"{run.events:,} events = {run.delivered:,} delivered + {run.rejected:,} rejected"
+        counts += f" + {run.unknown:,} unknown + {run.pending:,} pending"
         click.echo(f"  {run.run}  {run.state:<9} {run.date or ''}{' trial' if run.kind == 'trial' else ''}  {counts}")

@@ -8,6 +8,8 @@ from email.utils import parsedate_to_datetime
 from enum import Enum
 from math import isfinite
 
+_PAGES = (b"<!doctype", b"<html>", b"<html ")
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -22,11 +24,7 @@ class Answer:
     @property
     def is_page(self) -> bool:
         """True for a web page: a proxy, a login, a wrong address; the API never answers so."""
-        return (
-            "html" in self.content_type.lower()
-            or self.body.lstrip()[:9].lower() in (b"<!doctype", b"<html>")
-            or (self.body.lstrip()[:6].lower() == b"<html ")
-        )
+        return "html" in self.content_type.lower() or self.body.lstrip()[:9].lower().startswith(_PAGES)
 
 
 class Cause(Enum):

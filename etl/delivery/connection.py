@@ -10,7 +10,8 @@ from __future__ import annotations
 import contextlib
 import socket
 import time
-from typing import TYPE_CHECKING, Any
+from http.client import HTTPResponse, RemoteDisconnected
+from typing import IO, TYPE_CHECKING, Any
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
@@ -35,9 +36,42 @@ class Wire:
         self.exchange: Exchange | None = None
 
 
+class _Lines:
+    """The lines of an answer's head, and whether they ended in the middle of it."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.broken = False
+
+    def readline(self, most: int = -1) -> bytes:
+        line = self._file.readline(most)
+        self.broken = self.broken or not line.endswith(b"\n")
+        return line
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class _WholeResponse(HTTPResponse):
+    """An answer whose head must end: the standard library takes one that breaks off for one without the rest."""
+
+    def begin(self) -> None:
+        file = self.fp
+        lines = _Lines(file)
+        self.fp = lines  # type: ignore[assignment]
+        try:
+            super().begin()
+        finally:
+            if self.fp is lines:  # type: ignore[comparison-overlap]
+                self.fp = file
+        if lines.broken:
+            raise RemoteDisconnected("the head of the answer broke off")
+
+
 class Telling(_Base):
     """What is added to both kinds of connection. `wire` is set by `pools`."""
 
+    response_class = _WholeResponse
     wire: Wire
     _cord: socket.socket | None = None
     _rested: float = 0.0

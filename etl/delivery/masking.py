@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 
 _EMAIL = re.compile(r"([\w.+%-])[\w.+%-]*@([\w-]+(?:\.[\w-]+)+)")
-_PHONE = re.compile(r"\+?\d(?:[ ()-]{0,2}\d){6,}(?=\d\d)")
+_NUMBER = re.compile(r"\+?\d(?:[ ()-]{0,2}\d){7,}")
 _LONGEST = 300
 
 
 def masked(text: str) -> str:
     """Return `text` with e-mail addresses as a***@example.com and long numbers by their last two digits."""
-    return _PHONE.sub("***", _EMAIL.sub(r"\1***@\2", text))
+    return _NUMBER.sub(lambda found: "***" + found[0][-2:], _EMAIL.sub(r"\1***@\2", text))
 
 
 def snippet(body: bytes) -> str | None:

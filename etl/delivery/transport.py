@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ssl
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -26,6 +27,7 @@ from etl.delivery.exchange import Exchange, TooLateError
 #: The user name is ours to choose (api-facts §1); the key is the password.
 USER = "clickreplay"
 
+_LATE = "no answer in time"
 _CONNECT = 10.0  # seconds, or the whole timeout where that is less
 _ANSWER = 4 * 1024 * 1024  # bytes of an answer that are read
 
@@ -76,11 +78,13 @@ class Transport:
         wire = self._wire
         wire.exchange = exchange
         try:
-            return self._post(exchange)
+            outcome = self._post(exchange)
+            # What looks like the end of an answer may be our own cut.
+            return Failure(Cause.NO_ANSWER, _LATE) if exchange.was_cut else outcome
         except TooLateError:
             return Failure(Cause.NOT_SENT, "no connection in time")
         except (HTTPError, OSError) as error:
-            return _failure(error, exchange)
+            return self._failure(error, exchange)
         finally:
             exchange.tie(None)
             wire.exchange = None
@@ -109,6 +113,21 @@ class Transport:
             response.release_conn()
         return _answer(response, body)
 
+    def _failure(self, error: Exception, exchange: Exchange) -> Failure:
+        """Say what a failure means: all depends on whether the request had left (RULES §6)."""
+        if exchange.left_at is not None:
+            if exchange.was_cut:
+                return Failure(Cause.NO_ANSWER, _LATE)
+            return Failure(Cause.NO_ANSWER, f"the connection broke before the answer: {_words(error)}")
+        if isinstance(error, NameResolutionError):
+            return Failure(Cause.UNKNOWN_HOST, f"unknown host {urlsplit(self.url).hostname}")
+        wrong = _certificate(error)
+        if wrong is not None:
+            return Failure(Cause.CERTIFICATE, wrong.verify_message)
+        if exchange.was_cut:
+            return Failure(Cause.NOT_SENT, "no connection in time")
+        return Failure(Cause.NOT_SENT, f"no connection: {_words(error)}")
+
 
 def _answer(response: BaseHTTPResponse, body: bytes) -> Answer:
     headers = response.headers
@@ -120,22 +139,6 @@ def _answer(response: BaseHTTPResponse, body: bytes) -> Answer:
         retry_after(after, headers.get("Date")) if after else None,
         headers.get("Location"),
     )
-
-
-def _failure(error: Exception, exchange: Exchange) -> Failure:
-    """Say what a failure means: all depends on whether the request had left (RULES §6)."""
-    if exchange.left_at is not None:
-        if exchange.was_cut:
-            return Failure(Cause.NO_ANSWER, "no answer in time")
-        return Failure(Cause.NO_ANSWER, f"the connection broke before the answer: {_words(error)}")
-    if isinstance(error, NameResolutionError):
-        return Failure(Cause.UNKNOWN_HOST, f"unknown host {error.host}" if hasattr(error, "host") else "unknown host")
-    wrong = _certificate(error)
-    if wrong is not None:
-        return Failure(Cause.CERTIFICATE, wrong.verify_message)
-    if exchange.was_cut:
-        return Failure(Cause.NOT_SENT, "no connection in time")
-    return Failure(Cause.NOT_SENT, f"no connection: {_words(error)}")
 
 
 def _certificate(error: BaseException | None) -> ssl.SSLCertVerificationError | None:

@@ -27,7 +27,7 @@ from etl.source.reader import Source
 from etl.sql import connect
 from etl.tables import QUARANTINE
 
-Progress = Callable[[str, int, int | None], None]  # what is being done, how many rows or events, of how many
+Progress = Callable[[str, int], None]  # what is being done, how many rows so far
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,13 +133,13 @@ class _Planner:
                 for rule, lines in prepared.lines:
                     staging.add_lines(rule, lines)
                 self._take(prepared, staging)
-                self.progress("reading", books.rows, None)
-            with connect(memory="500MB", folder=self.folder) as sql:
+                self.progress("reading", books.rows)
+            with connect(memory="500MB", folder=self.folder, reads=[self.place.ledger]) as sql:
                 for shape in self.preparer.shapes:
                     for lines in staging.sorted_lines(shape.index, sql) if shape.folds else ():
                         self._take(self.preparer.fold(shape, lines), staging)
                 staging.close()
-                self.progress("ordering", books.rows, None)
+                self.progress("ordering", books.rows)
                 self._eliminate(staging.events, sql)
         for leftover in (*self.folder.glob("staged*"), *self.folder.glob("lines-*"), *self.folder.glob("sent-*")):
             leftover.unlink()

@@ -186,7 +186,7 @@ class Caller:
         live = delivery.method == "event"
         with TemporaryDirectory(dir=self.place.folder, prefix="withdraw-") as name:
             folder = Path(name)
-            with connect(memory="500MB", folder=self.place.folder) as sql:
+            with connect(memory="500MB", folder=folder, reads=[self.place.folder]) as sql:
                 found = withdrawn(
                     self.place.run(run.name) / "outbox.parquet",
                     checkpoint.settled(run.run, delivery.on_unknown),
@@ -259,5 +259,6 @@ def _mapping_changed(run: RunRow) -> Stopped:
     return Stopped(
         "mapping",
         f"run {run.name} is unfinished, and the job's mapping has changed since",
-        "run --finish posts the rest of its outbox as it was planned; run --abandon closes it (its pending events were never sent) and plans anew",
+        "run --finish posts the rest of its outbox as it was planned; "
+        "run --abandon closes it (its pending events were never sent) and plans anew",
     )

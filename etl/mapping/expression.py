@@ -22,7 +22,42 @@ Node = dict[str, Any]
 
 #: Functions and operators that give a value or null and never fail, whatever text they get: no TRY around these.
 _NEVER_FAIL = frozenset(
-    ["lower", "upper", "trim", "ltrim", "rtrim", "coalesce", "concat", "concat_ws", "||", "~~", "!~~", "~~*", "!~~*", "starts_with", "ends_with", "contains", "prefix", "suffix", "length", "strlen", "replace", "left", "right", "split_part", "nullif", "struct_extract", "struct_pack", "list_value", "len", "row", "list_contains", "list_transform", "list_filter", "list_apply"]
+    [
+        "lower",
+        "upper",
+        "trim",
+        "ltrim",
+        "rtrim",
+        "coalesce",
+        "concat",
+        "concat_ws",
+        "||",
+        "~~",
+        "!~~",
+        "~~*",
+        "!~~*",
+        "starts_with",
+        "ends_with",
+        "contains",
+        "prefix",
+        "suffix",
+        "length",
+        "strlen",
+        "replace",
+        "left",
+        "right",
+        "split_part",
+        "nullif",
+        "struct_extract",
+        "struct_pack",
+        "list_value",
+        "len",
+        "row",
+        "list_contains",
+        "list_transform",
+        "list_filter",
+        "list_apply",
+    ]
 )
 _SAFE_CLASSES = frozenset(
     {"COLUMN_REF", "CONSTANT", "COMPARISON", "CONJUNCTION", "CASE", "BETWEEN", "OPERATOR", "FUNCTION", "LAMBDA", "TYPE"}

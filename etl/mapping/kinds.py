@@ -139,7 +139,7 @@ def _int(sql: str, from_text: bool, decimal: str) -> str:
 
 
 def _cast(to: str) -> Callable[[str, bool, str], str]:
-    return lambda sql, from_text, decimal: f"TRY_CAST({sql} AS {to})"
+    return lambda sql, *_: f"TRY_CAST({sql} AS {to})"
 
 
 def _numeric(to: str) -> Callable[[str, bool, str], str]:

@@ -57,7 +57,7 @@ class Layers:
             f"unnest({quote(items)}) AS {quote(item)}, "
             f"CAST(generate_subscripts({quote(items)}, 1) - 1 AS INTEGER) AS {quote(position)}"
         )
-        columns = tuple(column for column in self.columns if column not in hidden) + (item, position)
+        columns = (*(column for column in self.columns if column not in hidden), item, position)
         return Layers(f"SELECT {star}, {added} FROM ({self.sql})", columns, self.fallible)
 
     def evaluate(self, expressions: Mapping[str, Expression]) -> Layers:

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 import duckdb
 import pyarrow as pa
 
+from etl.job.mistakes import JobMistakes
 from etl.job.models import EventRule, Job, Time
-from etl.job.read import JobMistakes, Mistake
 from etl.mapping import instants, kinds
+from etl.mapping.binding import Binder
 from etl.mapping.contact import contact_layers
-from etl.mapping.expression import Expression, ExpressionError, Scope, comparisons, complaint, names_in, parse
+from etl.mapping.expression import Expression, Scope, complaint, names_in
 from etl.mapping.layers import Layers
 from etl.mapping.names import Names, snake_case
 from etl.sql import connect, literal, quote
@@ -96,7 +97,7 @@ class _Compiler:
         self.job = job
         self.connection = connection
         self.names = Names(schema.names)
-        self.mistakes: list[Mistake] = []
+        self.bind = Binder(job, connection)
         self.used: set[str] = set()
         connection.register(BATCH, pa.schema([*PLACE, *schema]).empty_table())
 
@@ -105,15 +106,14 @@ class _Compiler:
         self.used = self._columns_in_use()
         layers = self._typed(self._base(tuple(c for c in self.names.columns if c in self.used)))
         for name, text in self.job.let.items():
-            e = self._expression(text, f"let.{name}", scope, layers)
-            layers = layers.evaluate({name: e or _NULL})
+            layers = layers.evaluate({name: self.bind.expression(text, f"let.{name}", scope, layers)})
             scope = scope.plus(name)
         layers = self._filters(layers, scope)
         layers = self._wheres(layers, scope)
         layers = layers.without(("filters.", "!bad:filters.", "where.", "!bad:where."))
         rules = tuple(self._rule(index, rule, layers, scope) for index, rule in enumerate(self.job.events))
-        if self.mistakes:
-            raise JobMistakes(self.job.path, self.mistakes)
+        if self.bind.mistakes:
+            raise JobMistakes(self.job.path, self.bind.mistakes)
         rows = f"CREATE OR REPLACE TEMP TABLE {ROWS} AS {layers.sql}"
         columns = tuple(c for c in self.names.columns if c in self.used)
         return Program(columns, rows, tuple(self.job.named_filters), rules)
@@ -142,10 +142,10 @@ class _Compiler:
         for name, to in self.job.source.types.items():
             column = self.names.find(name)
             if column is None:
-                self._mistake(f"source.types.{name}", f"no column `{name}`{self.names.near(name)}")
+                self.bind.mistake(f"source.types.{name}", f"no column `{name}`{self.names.near(name)}")
             if column not in layers.columns:
                 continue
-            kind = self._kind_of(quote(column), layers)
+            kind = self.bind.kind_of(quote(column), layers)
             cast = kinds.typed(quote(column), kind, to, self.job.source.decimal)
             for same in (column, snake_case(column)):
                 if same in layers.columns and self.names.find(same) == column:
@@ -156,7 +156,8 @@ class _Compiler:
 
     def _filters(self, layers: Layers, scope: Scope) -> Layers:
         found = {
-            f"filters.{n}": self._boolean(t, f"filters.{n}", scope, layers) for n, t in self.job.named_filters.items()
+            f"filters.{n}": self.bind.boolean(t, f"filters.{n}", scope, layers)
+            for n, t in self.job.named_filters.items()
         }
         layers = layers.evaluate(found)
         cases = "".join(
@@ -169,9 +170,9 @@ class _Compiler:
         lists: dict[str, Expression] = {}
         for index, rule in enumerate(self.job.events):
             if rule.where is not None:
-                wheres[f"where.{index}"] = self._boolean(rule.where, f"events[{index}].where", scope, layers)
+                wheres[f"where.{index}"] = self.bind.boolean(rule.where, f"events[{index}].where", scope, layers)
             if rule.each is not None:
-                lists[f"each.{index}"] = self._list(rule.each, f"events[{index}].each", scope, layers)
+                lists[f"each.{index}"] = self.bind.list_of(rule.each, f"events[{index}].each", scope, layers)
         layers = layers.evaluate({**wheres, **lists})
         counts: dict[str, str] = {}
         for index, rule in enumerate(self.job.events):
@@ -199,45 +200,44 @@ class _Compiler:
         else:
             base, compiling = (layers.add({ITEM: "CAST(NULL AS INTEGER)"}) for layers in (base, compiling))
         time = rule.time or self.job.time
-        binder = _Binder(self, at, scope, compiling)
-        elements = self._elements(index, rule, base, binder) if rule.part_each is not None else None
-        matches = self._matches(index, rule, base, binder, time)
+        elements = None
+        if rule.part_each is not None:
+            elements = self._elements(rule, base, _Statement(self.bind, at, scope, compiling))
+        matches = self._matches(index, rule, base, _Statement(self.bind, at, scope, compiling), time)
         return RuleProgram(rule, matches, elements, time)
 
-    def _matches(self, index: int, rule: EventRule, base: Layers, binder: _Binder, time: Time | None) -> str:
+    def _matches(self, index: int, rule: EventRule, base: Layers, values: _Statement, time: Time | None) -> str:
         """The statement that gives a rule's matches: values, then kinds and faults, then the contact."""
-        binder.start()
         if time is not None:
-            binder.bind("time", time.column, f"{binder.at}.time" if rule.time else "time.column")
-        at_contact = f"{binder.at}.contact" if rule.contact is not None else "contact"
+            values.add("time", time.column, f"{values.at}.time" if rule.time else "time.column")
+        at_contact = f"{values.at}.contact" if rule.contact is not None else "contact"
         for locator, text in (rule.contact if rule.contact is not None else self.job.contact).items():
-            binder.bind(f"contact.{locator}", text, f"{at_contact}.{locator}")
+            values.add(f"contact.{locator}", text, f"{at_contact}.{locator}")
         for name in ("key_value", "id"):
             text = getattr(rule, name) or getattr(self.job, name)
             if text is not None:
-                binder.bind(name, text, f"{binder.at}.{name}" if getattr(rule, name) else name)
+                values.add(name, text, f"{values.at}.{name}" if getattr(rule, name) else name)
         for position, text in enumerate(rule.lines or ()):
-            binder.bind(f"lines.{position}", text, f"{binder.at}.lines[{position}]")
+            values.add(f"lines.{position}", text, f"{values.at}.lines[{position}]")
         if rule.cleared is not None:
-            binder.bind(CLEARED, rule.cleared, f"{binder.at}.cleared")
+            values.add(CLEARED, rule.cleared, f"{values.at}.cleared")
         if rule.part_each is not None:
-            binder.bind("products", rule.part_each, f"{binder.at}.{rule.part_name}.each")
+            values.add("products", rule.part_each, f"{values.at}.{rule.part_name}.each")
         else:
-            self._bind_part(rule, binder)
+            self._bind_part(rule, values)
         for name, text in rule.scalars.items():
-            binder.bind(name, text, f"{binder.at}.{name}")
+            values.add(name, text, f"{values.at}.{name}")
         for name, text in rule.params.items():
-            binder.bind(f"params.{name}", text, f"{binder.at}.params.{name}")
+            values.add(f"params.{name}", text, f"{values.at}.params.{name}")
 
-        layers = base.evaluate(binder.expressions)
-        columns, faults = self._cast(rule, binder)
+        layers = base.evaluate(values.expressions)
+        columns, faults = self._cast(rule, values)
         if rule.part_each is not None:
             columns["products"] = 'CAST(len("products") AS INTEGER)'
-            faults["products.missing"] = 'NOT coalesce("!bad:products", false) AND "products" IS NULL' if (
-                "products" in layers.fallible) else '"products" IS NULL'  # fmt: skip
+            faults["products.missing"] = f'NOT coalesce({layers.failure("products")}, false) AND "products" IS NULL'
         if time is not None:
-            columns |= instants.columns(quote("time"), binder.kinds["time"], time.format)
-        for name in binder.expressions:
+            columns |= instants.columns(quote("time"), values.kinds["time"], time.format)
+        for name in values.expressions:
             if name in layers.fallible:
                 faults[f"{_public(name)}.failed"] = layers.failure(name)
         if rule.cleared is not None:
@@ -257,13 +257,12 @@ class _Compiler:
             kept.append(GROUP)
         return f"SELECT {', '.join(map(quote, dict.fromkeys(kept)))} FROM ({layers.sql})"
 
-    def _elements(self, index: int, rule: EventRule, base: Layers, binder: _Binder) -> str:
+    def _elements(self, rule: EventRule, base: Layers, values: _Statement) -> str:
         """The statement that gives the products of each row's list, one row an element."""
-        binder.start()
-        binder.bind("products", rule.part_each or "", f"{binder.at}.{rule.part_name}.each", self._list)
-        outer = base.evaluate(binder.expressions).unnest("products", "item", LINE)
-        compiling = binder.layers.evaluate(binder.expressions).unnest("products", "item", LINE)
-        inner = _Binder(self, binder.at, binder.scope.plus("item"), compiling)
+        values.add("products", rule.part_each or "", f"{values.at}.{rule.part_name}.each")
+        outer = base.evaluate(values.expressions).unnest("products", "item", LINE)
+        compiling = values.layers.evaluate(values.expressions).unnest("products", "item", LINE)
+        inner = _Statement(self.bind, values.at, values.scope.plus("item"), compiling)
         self._bind_part(rule, inner)
         layers = outer.evaluate(inner.expressions)
         columns, faults = self._cast(rule, inner)
@@ -274,11 +273,11 @@ class _Compiler:
         kept = [*_PLACE, ITEM, LINE, *columns, *(f"{FAULT}{reason}" for reason in faults)]
         return f"SELECT {', '.join(map(quote, dict.fromkeys(kept)))} FROM ({layers.sql})"
 
-    def _bind_part(self, rule: EventRule, binder: _Binder) -> None:
+    def _bind_part(self, rule: EventRule, values: _Statement) -> None:
         for name, text in (rule.part or {}).items():
-            binder.bind(f"{rule.part_name}.{name}", text, f"{binder.at}.{rule.part_name}.{name}")
+            values.add(f"{rule.part_name}.{name}", text, f"{values.at}.{rule.part_name}.{name}")
 
-    def _cast(self, rule: EventRule, binder: _Binder) -> tuple[dict[str, str], dict[str, str]]:
+    def _cast(self, rule: EventRule, values: _Statement) -> tuple[dict[str, str], dict[str, str]]:
         """Return the columns of the matches in the kinds that the type wants, and their faults."""
         spec = TYPES.get(rule.type)
         fields: dict[str, Field] = {}
@@ -286,7 +285,7 @@ class _Compiler:
             fields = {f"{spec.part}.{f.name}": f for f in spec.fields} | {f.name: f for f in spec.scalars}
         columns: dict[str, str] = {}
         faults: dict[str, str] = {}
-        for name, kind in binder.kinds.items():
+        for name, kind in values.kinds.items():
             if name == "time" or name == CLEARED or (name == "products" and rule.part_each is not None):
                 continue
             value = quote(name)
@@ -304,97 +303,20 @@ class _Compiler:
                 columns[name] = {"text": kinds.text, "texts": kinds.texts, "json": kinds.json}[wanted](value, kind)
         return columns, faults
 
-    def _expression(self, text: str, key: str, scope: Scope, layers: Layers) -> Expression | None:
-        """Parse and bind one expression; a mistake is noted and None returned."""
-        try:
-            e = parse(text, scope, self.connection)
-            self._refuse_mixed_comparisons(text, layers)
-            self._kind_of(e.sql, layers)
-        except ExpressionError as error:
-            self._mistake(key, f"`{text}`: {error}")
-            return None
-        except duckdb.Error as error:
-            self._mistake(key, f"`{text}`: {_words(error)}")
-            return None
-        return e
 
-    def _refuse_mixed_comparisons(self, text: str, layers: Layers) -> None:
-        for left, right in comparisons(text, self.connection):
-            try:
-                types = self._kind_of(left, layers), self._kind_of(right, layers)
-            except duckdb.Error:
-                continue  # the whole expression is bound next, and says it better
-            if any(map(kinds.is_text, types)) and any(map(_is_numberish, types)):
-                shown = left if kinds.is_text(types[0]) else right
-                raise ExpressionError(
-                    f"compares text with a number ({left} with {right}): give the column a type in `source.types`, "
-                    f"or write try_cast({shown} as double)"
-                )
-
-    def _boolean(self, text: str, key: str, scope: Scope, layers: Layers) -> Expression:
-        e = self._expression(text, key, scope, layers)
-        if e is not None and (kind := self._kind_of(e.sql, layers)) not in ("BOOLEAN", '"NULL"'):
-            self._mistake(key, f"`{text}`: expected something that is true or false, this is {kind}")
-        return e or _FALSE
-
-    def _list(self, text: str, key: str, scope: Scope, layers: Layers) -> Expression:
-        e = self._expression(text, key, scope, layers)
-        if e is None:
-            return _NO_LIST
-        if not kinds.is_list(kind := self._kind_of(e.sql, layers)):
-            self._mistake(
-                key,
-                f"`{text}`: expected a list, this is {kind}"
-                + (
-                    ' (a JSON text becomes one by from_json(column, \'[{"id": "VARCHAR"}]\'))'
-                    if kinds.is_text(kind)
-                    else ""
-                ),
-            )
-            return _NO_LIST
-        return e
-
-    def _kind_of(self, sql: str, layers: Layers) -> str:
-        """Return the DuckDB type of an expression; EXPLAIN also folds its constants, which DESCRIBE does not."""
-        statement = f"SELECT {sql} AS v FROM ({layers.sql})"
-        self.connection.execute(f"EXPLAIN {statement}").fetchall()
-        return str(self.connection.execute(f"DESCRIBE {statement}").fetchall()[0][1])
-
-    def _mistake(self, key: str, message: str) -> None:
-        self.mistakes.append(self.job.mistake(key, message))
-
-
-class _Binder:
+class _Statement:
     """Collects the expressions of one statement with their types."""
 
-    def __init__(self, compiler: _Compiler, at: str, scope: Scope, layers: Layers) -> None:
-        self.compiler, self.at, self.scope, self.layers = compiler, at, scope, layers
-        self.start()
-
-    def start(self) -> None:
+    def __init__(self, bind: Binder, at: str, scope: Scope, layers: Layers) -> None:
+        self._bind, self.at, self.scope, self.layers = bind, at, scope, layers
         self.expressions: dict[str, Expression] = {}
         self.kinds: dict[str, str] = {}
 
-    def bind(self, name: str, text: str, key: str, how: object = None) -> None:
-        compiler = self.compiler
-        if name == CLEARED:
-            e: Expression | None = compiler._boolean(text, key, self.scope, self.layers)
-        elif name == "products":
-            e = compiler._list(text, key, self.scope, self.layers)
-        else:
-            e = compiler._expression(text, key, self.scope, self.layers)
-        e = e or _NULL
-        self.expressions[name] = e
-        self.kinds[name] = compiler._kind_of(e.sql, self.layers)
-
-
-_NULL = Expression("CAST(NULL AS VARCHAR)", frozenset(), safe=True)
-_FALSE = Expression("false", frozenset(), safe=True)
-_NO_LIST = Expression("CAST(NULL AS STRUCT(none INTEGER)[])", frozenset(), safe=True)
-
-
-def _is_numberish(kind: str) -> bool:
-    return kinds.is_number(kind) or kind in ("INTEGER_LITERAL",)
+    def add(self, name: str, text: str, key: str) -> None:
+        """Bind an expression under the name of its value."""
+        how = {CLEARED: self._bind.boolean, "products": self._bind.list_of}.get(name, self._bind.expression)
+        self.expressions[name] = how(text, key, self.scope, self.layers)
+        self.kinds[name] = self._bind.kind_of(self.expressions[name].sql, self.layers)
 
 
 def _kind_of_other(name: str) -> str:
@@ -411,17 +333,9 @@ def _public(name: str) -> str:
 
 def _group(index: int, count: int) -> str:
     """The hash of rule, `lines` values and keyValue, each with its length before it."""
-    parts = [literal(f"{index}:")]
-    for sql in (*(quote(f"lines.{i}") for i in range(count)), quote("key")):
-        parts.append(f"coalesce(strlen({sql}) || ':' || {sql}, '-')")
+    values = [*(quote(f"lines.{i}") for i in range(count)), quote("key")]
+    parts = [literal(f"{index}:"), *(f"coalesce(strlen({sql}) || ':' || {sql}, '-')" for sql in values)]
     return f"unhex(md5({' || '.join(parts)}))"
-
-
-def _words(error: duckdb.Error) -> str:
-    """DuckDB's own words without its headings and its picture of the statement."""
-    text = str(error).split("\n\nLINE ")[0].split("\nLINE ")[0]
-    text = text.split("Error: ", 1)[-1].strip()
-    return " ".join(text.split("\n\tCandidate functions:")[0].split())
 
 
 def check_against(job: Job, schema: pa.Schema) -> None:

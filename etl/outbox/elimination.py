@@ -179,9 +179,11 @@ class _Elimination:
         if self.policy.drop_late_carts:
             carts = [str(i) for i, kind in enumerate(self.policy.types) if kind == "cartUpdated"]
             if carts:
+                newest = "(SELECT lane, max(instant) AS newest FROM sent WHERE cart GROUP BY lane)"
+                late = f"rule IN ({', '.join(carts)}) AND instant < newest"
                 self._drop(
-                    "SELECT n FROM alive JOIN (SELECT lane, max(instant) AS newest FROM sent WHERE cart GROUP BY lane) s "
-                    f"USING (lane) WHERE rule IN ({', '.join(carts)}) AND instant < newest", self.result.duplicate, "superseded")  # fmt: skip
+                    f"SELECT n FROM alive JOIN {newest} USING (lane) WHERE {late}", self.result.duplicate, "superseded"
+                )
 
     def _changed(self) -> None:
         """Events that the ledger does not know, while it knows their type, keyValue and moment under an id that is not in this plan."""

@@ -39,7 +39,8 @@ class Folded:
 def fold(shape: Shape, lines: pa.Table, connection: duckdb.DuckDBPyConnection) -> Folded:
     """Fold lines into events, `lines` being sorted by group and place.
 
-    Columns: place, `_group`, `_bad`, `key`, `instant`, locators, event columns, `id` where the job gives one, `cleared`, `_json`, `_content`.
+    Columns: place, `_group`, `_bad`, `key`, `instant`, locators, event columns, `id` where the job gives one, `cleared`,
+    `_json`, `_content`.
     """
     lines = lines.append_column(POSITION, pa.array(range(lines.num_rows), pa.int64()))
     connection.register("lines", lines)

@@ -67,7 +67,8 @@ def column_text(name: str, kind: str) -> str:
     """Return SQL of a mapped column as text: numbers as JSON writes them, lists as JSON, the rest as it stands."""
     sql = quote(name)
     if kind == "number":
-        return f"CASE WHEN {sql} = trunc({sql}) AND abs({sql}) < 1e15 THEN CAST(CAST({sql} AS BIGINT) AS VARCHAR) ELSE CAST({sql} AS VARCHAR) END"
+        whole = f"{sql} = trunc({sql}) AND abs({sql}) < 1e15"
+        return f"CASE WHEN {whole} THEN CAST(CAST({sql} AS BIGINT) AS VARCHAR) ELSE CAST({sql} AS VARCHAR) END"
     if kind == "texts":
         return f"CAST(to_json({sql}) AS VARCHAR)"
     return f"CAST({sql} AS VARCHAR)"

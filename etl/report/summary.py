@@ -109,7 +109,7 @@ def to_text(summary: Summary) -> str:
                 "folded": b.folded,
                 "events": b.events,
             },
-        ),  # fmt: skip
+        ),
     ]
     for title, counts in (("filtered", b.filtered), ("invalid", b.invalid_reasons), ("duplicate", b.duplicate)):
         lines += [f"    {title}: {_list(counts)}"] if counts else []

@@ -85,7 +85,7 @@ class Server:
             while (got := await self._read(reader, connection)) is not None:
                 if not await self._answer(got, writer):
                     return
-        except (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError, ssl.SSLError):
             pass
         finally:
             with contextlib.suppress(Exception):
@@ -145,16 +145,16 @@ class Server:
 
 
 @contextmanager
-def serving(script: Script = lambda _: OK, *, tls: ssl.SSLContext | None = None) -> Iterator[Server]:
+def serving(script: Script = lambda _: OK, *, tls: ssl.SSLContext | None = None, port: int = 0) -> Iterator[Server]:
     """Run a server in a thread; `url` is the API's address."""
     server = Server(script)
     loop = asyncio.new_event_loop()
     up, down = threading.Event(), asyncio.Event()
 
     async def main() -> None:
-        listener = await asyncio.start_server(server.serve, "127.0.0.1", 0, ssl=tls, backlog=512)
-        port = listener.sockets[0].getsockname()[1]
-        server.url = f"{'https' if tls else 'http'}://127.0.0.1:{port}/api"
+        listener = await asyncio.start_server(server.serve, "127.0.0.1", port, ssl=tls, backlog=512)
+        bound = listener.sockets[0].getsockname()[1]
+        server.url = f"{'https' if tls else 'http'}://127.0.0.1:{bound}/api"
         up.set()
         await down.wait()
         listener.close()

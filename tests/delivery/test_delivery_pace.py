@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 
 import pytest
@@ -65,7 +66,7 @@ def test_time_that_was_lost_is_made_up_for_by_a_twentieth_of_a_second_at_most() 
 
 def test_a_bulk_is_followed_by_its_pause() -> None:
     left = departures(Pace(1000, Bulk(10, 2.0), 0.0), 5)
-    gaps = [later - earlier for earlier, later in zip(left, left[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(left)]
     assert [i for i, gap in enumerate(gaps, 1) if gap >= 2.0] == [10, 20]
 
 

@@ -1,0 +1,102 @@
+"""Expressions bound against the columns that they see: their types, and what is wrong with them in an analyst's words."""
+
+from __future__ import annotations
+
+import duckdb
+
+from etl.job.mistakes import Mistake
+from etl.job.models import Job
+from etl.mapping import kinds
+from etl.mapping.expression import Expression, ExpressionError, Scope, comparisons, parse
+from etl.mapping.layers import Layers
+
+#: What stands for an expression that is a mistake, while the other mistakes are looked for.
+NULL = Expression("CAST(NULL AS VARCHAR)", frozenset(), safe=True)
+FALSE = Expression("false", frozenset(), safe=True)
+NO_LIST = Expression("CAST(NULL AS STRUCT(none INTEGER)[])", frozenset(), safe=True)
+
+
+class Binder:
+    """Binds expressions and notes every mistake, each at its key in the job file."""
+
+    def __init__(self, job: Job, connection: duckdb.DuckDBPyConnection) -> None:
+        self._job = job
+        self._connection = connection
+        self.mistakes: list[Mistake] = []
+
+    def mistake(self, key: str, message: str) -> None:
+        """Note a mistake."""
+        self.mistakes.append(self._job.mistake(key, message))
+
+    def expression(self, text: str, key: str, scope: Scope, layers: Layers) -> Expression:
+        """Return an expression of any type; null in place of a mistake."""
+        return self._checked(text, key, scope, layers) or NULL
+
+    def _checked(self, text: str, key: str, scope: Scope, layers: Layers) -> Expression | None:
+        """Parse and bind one expression; a mistake is noted and None returned."""
+        try:
+            e = parse(text, scope, self._connection)
+            self._refuse_mixed_comparisons(text, layers)
+            self.kind_of(e.sql, layers)
+        except ExpressionError as error:
+            self.mistake(key, f"`{text}`: {error}")
+            return None
+        except duckdb.Error as error:
+            self.mistake(key, f"`{text}`: {_words(error)}")
+            return None
+        return e
+
+    def _refuse_mixed_comparisons(self, text: str, layers: Layers) -> None:
+        for left, right in comparisons(text, self._connection):
+            try:
+                types = self.kind_of(left, layers), self.kind_of(right, layers)
+            except duckdb.Error:
+                continue  # the whole expression is bound next, and says it better
+            if any(map(kinds.is_text, types)) and any(map(_is_numberish, types)):
+                shown = left if kinds.is_text(types[0]) else right
+                raise ExpressionError(
+                    f"compares text with a number ({left} with {right}): give the column a type in `source.types`, "
+                    f"or write try_cast({shown} as double)"
+                )
+
+    def boolean(self, text: str, key: str, scope: Scope, layers: Layers) -> Expression:
+        """Return an expression that is true or false."""
+        e = self._checked(text, key, scope, layers)
+        if e is not None and (kind := self.kind_of(e.sql, layers)) not in ("BOOLEAN", '"NULL"'):
+            self.mistake(key, f"`{text}`: expected something that is true or false, this is {kind}")
+        return e or FALSE
+
+    def list_of(self, text: str, key: str, scope: Scope, layers: Layers) -> Expression:
+        """Return an expression that is a list."""
+        e = self._checked(text, key, scope, layers)
+        if e is None:
+            return NO_LIST
+        if not kinds.is_list(kind := self.kind_of(e.sql, layers)):
+            self.mistake(
+                key,
+                f"`{text}`: expected a list, this is {kind}"
+                + (
+                    ' (a JSON text becomes one by from_json(column, \'[{"id": "VARCHAR"}]\'))'
+                    if kinds.is_text(kind)
+                    else ""
+                ),
+            )
+            return NO_LIST
+        return e
+
+    def kind_of(self, sql: str, layers: Layers) -> str:
+        """Return the DuckDB type of an expression; EXPLAIN also folds its constants, which DESCRIBE does not."""
+        statement = f"SELECT {sql} AS v FROM ({layers.sql})"
+        self._connection.execute(f"EXPLAIN {statement}").fetchall()
+        return str(self._connection.execute(f"DESCRIBE {statement}").fetchall()[0][1])
+
+
+def _is_numberish(kind: str) -> bool:
+    return kinds.is_number(kind) or kind == "INTEGER_LITERAL"
+
+
+def _words(error: duckdb.Error) -> str:
+    """DuckDB's own words without its headings and its picture of the statement."""
+    text = str(error).split("\n\nLINE ")[0].split("\nLINE ")[0]
+    text = text.split("Error: ", 1)[-1].strip()
+    return " ".join(text.split("\n\tCandidate functions:")[0].split())

@@ -1,0 +1,423 @@
+"""`run` by hand: what is sent, what is not sent again, what stops it, and with which exit code (RULES §2, §8)."""
+
+import signal
+import stat
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from called import JOB, Shop, pages
+from planned import csv_text
+
+from etl.sandbox.process import Child
+from etl.sandbox.record import Record
+from etl.sandbox.settings import Misbehaviour
+
+Records = Callable[[], Record]
+
+
+def test_every_event_is_delivered_and_the_json_has_the_contracts_keys(shop: Shop, record: Records) -> None:
+    shop.write([*pages(23), *pages(2)])
+    ended = shop.call("run")
+    assert ended.exit == 0
+    assert list(ended.json) == [
+        "job", "run", "date", "method", "destination", "rows", "extra", "filtered", "invalid", "invalid_reasons", "duplicate",
+        "folded", "events", "by_type", "delivered", "rejected", "unknown", "pending", "resent", "requests", "seconds", "guard",
+        "stopped", "exit",
+    ]  # fmt: skip
+    assert (ended.json["rows"], ended.json["duplicate"], ended.json["events"]) == (25, {"exact": 2}, 23)
+    assert (ended.json["delivered"], ended.json["pending"], ended.json["requests"]) == (23, 0, 23)
+    assert record().accepted() == 23
+    assert len(record().bodies()) == 23
+
+
+def test_a_finished_run_sends_nothing_again_and_exits_with_its_code(shop: Shop, record: Records) -> None:
+    shop.write(pages(7))
+    first, again = shop.call("run"), shop.call("run")
+    assert (again.exit, again.json["run"], again.json["delivered"]) == (0, first.json["run"], 7)
+    assert record().accepted() == 7
+
+
+def test_late_rows_send_just_those(shop: Shop, record: Records) -> None:
+    shop.write(pages(7))
+    shop.call("run")
+    shop.write(pages(10))
+    ended = shop.call("run")
+    assert (ended.json["events"], ended.json["duplicate"]) == (3, {"sent_before": 7})
+    assert record().accepted() == 10
+
+
+@pytest.mark.parametrize("change", ["renamed", "compressed", "touched"])
+def test_the_same_input_under_another_name_sends_nothing_twice(change: str, shop: Shop, record: Records) -> None:
+    import gzip
+
+    shop.write(pages(7))
+    shop.call("run")
+    file = shop.folder / "a.csv"
+    if change == "renamed":
+        file.rename(shop.folder / "b.csv")
+    elif change == "compressed":
+        (shop.folder / "c.csv.gz").write_bytes(gzip.compress(file.read_bytes()))
+        shop.job = shop.job.replace("*.csv", "*.csv.gz")
+    else:
+        file.write_text(file.read_text())
+    ended = shop.call("run")
+    assert (ended.exit, ended.json["events"], ended.json["duplicate"]) == (0, 0, {"sent_before": 7})
+    assert record().accepted() == 7
+
+
+def test_a_rehearsal_in_the_sandbox_does_not_make_production_think_that_it_has_sent(shop: Shop, record: Records) -> None:
+    shop.write(pages(7))
+    real, shop.api = shop.api, "sandbox"
+    assert shop.call("run").json["delivered"] == 7
+    assert record().accepted() == 0
+    shop.api = real
+    assert shop.call("run").json["delivered"] == 7
+    assert record().accepted() == 7
+
+
+def test_limit_sends_so_many_more_and_the_same_command_goes_on(shop: Shop, record: Records) -> None:
+    shop.write(pages(10))
+    ended = shop.call("run", "--limit", "4")
+    assert (ended.exit, ended.json["delivered"], ended.json["pending"]) == (75, 4, 6)
+    ended = shop.call("run")
+    assert (ended.exit, ended.json["delivered"], ended.json["requests"]) == (0, 10, 10)
+    assert record().accepted() == 10
+
+
+def test_a_run_that_was_cut_goes_on_from_its_outbox_then_sends_what_the_input_holds_more(shop: Shop, record: Records) -> None:
+    shop.write(pages(10))
+    cut = shop.call("run", "--limit", "4")
+    shop.write(pages(12))
+    ended = shop.call("run")
+    assert [one["run"] for one in ended.json["earlier"]] == [cut.json["run"]]
+    assert (ended.json["earlier"][0]["delivered"], ended.json["delivered"], ended.exit) == (10, 2, 0)
+    assert record().accepted() == 12
+
+
+def test_input_that_is_gone_does_not_stop_a_run_from_going_on(shop: Shop, record: Records) -> None:
+    shop.write(pages(10))
+    shop.call("run", "--limit", "4")
+    (shop.folder / "a.csv").unlink()
+    ended = shop.call("run")
+    assert (ended.exit, ended.json["delivered"]) == (0, 10)
+    assert shop.call("run").exit == 4
+
+
+def test_a_trial_sends_its_part_and_the_main_run_the_rest(shop: Shop, record: Records) -> None:
+    shop.write(pages(10))
+    trial = shop.call("run", "--only", "u1,u2")
+    assert (trial.json["filtered"], trial.json["delivered"]) == ({"only": 6}, 4)
+    ended = shop.call("run")
+    assert (ended.json["duplicate"], ended.json["delivered"]) == ({"sent_before": 4}, 6)
+    assert len(record().bodies()) == record().accepted() == 10
+
+
+def test_what_another_run_sent_meanwhile_is_withdrawn_and_the_books_balance(shop: Shop, record: Records) -> None:
+    shop.write(pages(10))
+    shop.call("run", "--limit", "1")
+    shop.call("run", "--only", "u3")
+    ended = shop.call("run")
+    one = ended.json
+    assert (one["duplicate"], one["events"], one["by_type"]) == ({"sent_before": 2}, 8, {"pageViewed": 8})
+    assert one["rows"] == one["events"] + 2
+    assert record().accepted() == 10
+
+
+def test_what_was_planned_is_what_is_sent(shop: Shop, record: Records) -> None:
+    shop.write(pages(5))
+    planned = shop.call("plan")
+    assert (planned.exit, planned.json["pending"], planned.json["events"]) == (0, 5, 5)
+    assert shop.call("run").json["run"] == planned.json["run"]
+    shop.write(pages(6))
+    newer = shop.call("plan")
+    assert shop.call("run", "--plan", newer.json["run"]).json["delivered"] == 1
+    for name in (newer.json["run"], "000009-nothing"):
+        refused = shop.call("run", "--plan", name)
+        assert refused.exit == 2
+
+
+def test_an_unfinished_run_whose_mapping_changed_stops_until_it_is_finished_or_abandoned(shop: Shop, record: Records) -> None:
+    shop.write(pages(10))
+    shop.call("run", "--limit", "4")
+    shop.job = shop.job.replace("page: {location: url}", "page: {location: lower(url)}")
+    stopped = shop.call("run")
+    assert (stopped.exit, stopped.json["guard"], record().accepted()) == (5, "mapping", 4)
+    ended = shop.call("run", "--abandon")
+    assert (ended.exit, ended.json["delivered"], ended.json["duplicate"]) == (0, 6, {"sent_before": 4})
+    assert record().accepted() == 10
+
+
+def test_finish_posts_the_old_outbox_although_the_mapping_changed(shop: Shop, record: Records) -> None:
+    shop.write(pages(10))
+    shop.call("run", "--limit", "4")
+    shop.job = shop.job.replace("page: {location: url}", "page: {location: \"url || '?'\"}")
+    ended = shop.call("run", "--finish")
+    assert ended.json["earlier"][0]["delivered"] == 10
+    assert (ended.exit, ended.json["guard"]) == (5, "changed")  # the new mapping would send all ten again
+    assert record().accepted() == 10
+
+
+def test_changed_events_stop_the_run_or_go_or_stay_as_the_job_says(shop: Shop, record: Records) -> None:
+    shop.write(pages(4))
+    shop.call("run")
+    mended = shop.job.replace("page: {location: url}", "page: {location: \"'https://x' || url\"}")
+    for changed, exit_code, duplicate, accepted in (("stop", 5, {}, 4), ("drop", 0, {"changed": 4}, 4), ("send", 0, {}, 8)):
+        shop.job = mended + f"changed: {changed}\n"
+        ended = shop.call("run")
+        assert (ended.exit, ended.json["duplicate"], record().accepted()) == (exit_code, duplicate, accepted)
+
+
+def test_refreshed_content_under_the_same_mapping_is_a_duplicate_changed(shop: Shop, record: Records) -> None:
+    shop.write(pages(4))
+    shop.call("run")
+    shop.write([{**row, "url": row["url"] + "?new"} for row in pages(4)])
+    ended = shop.call("run")
+    assert (ended.exit, ended.json["duplicate"], record().accepted()) == (0, {"changed": 4}, 4)
+
+
+def test_a_cart_older_than_the_last_one_sent_is_superseded(shop: Shop, record: Records) -> None:
+    shop.job = JOB.replace(
+        "  - {type: pageViewed, page: {location: url}}",
+        "  - {type: cartUpdated, products: {productId: url, quantity: '1', price: '1'}, recycleStateId: user}",
+    )
+    shop.write(pages(1, start=30))
+    shop.call("run")
+    shop.write([{**row, "user": "u0"} for row in pages(40, start=0)], "b.csv")
+    ended = shop.call("run")
+    assert ended.json["duplicate"] == {"exact": 1, "superseded": 30, "sent_before": 1}
+    assert ended.json["delivered"] == 9
+
+
+@pytest.mark.parametrize(
+    ("job", "guard"),
+    [
+        ("expect: {rows: 100}\n", "expect"),
+        ("expect: {events: 100}\n", "expect"),
+        ("max_invalid: 1%\n", "max_invalid"),
+    ],
+)
+def test_a_guard_stops_plan_and_run_with_5_before_the_first_request(job: str, guard: str, shop: Shop, record: Records) -> None:
+    shop.write([*pages(5), {"user": "", "url": "/", "time": "2026-11-20T10:00:00Z"}])
+    shop.job += job
+    for command in ("plan", "run", "run"):
+        ended = shop.call(command)
+        assert (ended.exit, ended.json["guard"], ended.json["stopped"]["reason"] is not None) == (5, guard, True)
+    assert record().requests() == []
+    shop.job = shop.job.replace(job, "max_invalid: 50%\n")
+    assert shop.call("run").exit == 0
+
+
+def test_old_events_are_not_sent_live_by_accident(shop: Shop, record: Records) -> None:
+    shop.write([{**row, "time": row["time"].replace("2026", "2020")} for row in pages(3)])
+    shop.job = shop.job.replace("stale: send, ", "")
+    ended = shop.call("run")
+    assert (ended.exit, ended.json["guard"]) == (5, "stale")
+    assert "past_events" in ended.json["stopped"]["hint"]
+    shop.job = shop.job.replace("rate:", "stale: drop, rate:")
+    ended = shop.call("run")
+    assert (ended.exit, ended.json["filtered"]) == (0, {"stale": 3})
+    assert record().requests() == []
+
+
+def test_no_key_or_a_refused_one_is_77_and_the_events_stay_pending(shop: Shop, serve: Callable[..., Child]) -> None:
+    shop.write(pages(3))
+    shop.key = None
+    ended = shop.call("run")
+    assert (ended.exit, ended.json["pending"], ended.json["rejected"]) == (77, 3, 0)
+    assert "ESPUTNIK_API_KEY" in ended.json["stopped"]["reason"]
+    shop.api, shop.key = serve("strict", keys=("right",)).url, "wrong-key"
+    ended = shop.call("run")
+    assert (ended.exit, ended.json["pending"]) == (77, 3)
+    assert "wrong-key" not in ended.out + ended.err
+    (shop.folder / "key").write_text("right\n")
+    shop.key, shop.environment = None, {"ESPUTNIK_API_KEY_FILE": str(shop.folder / "key")}
+    assert shop.call("run").exit == 0
+
+
+def test_another_organisation_than_before_or_than_pinned_is_77(shop: Shop, serve: Callable[..., Child], record: Records) -> None:
+    shop.write(pages(3))
+    shop.job = shop.job.replace("rate:", "account: Some Other Shop, rate:")
+    ended = shop.call("run")
+    assert (ended.exit, record().accepted()) == (77, 0)
+    assert "Some Other Shop" in ended.json["stopped"]["reason"]
+    shop.job = shop.job.replace("Some Other Shop", "Sandbox")
+    assert shop.call("run").json["delivered"] == 3
+
+
+def test_a_pin_added_later_does_not_send_everything_again(shop: Shop, record: Records) -> None:
+    shop.write(pages(3))
+    shop.call("run")
+    shop.job = shop.job.replace("rate:", "account: Sandbox, rate:")
+    ended = shop.call("run")
+    assert (ended.exit, record().accepted()) == (0, 3)
+
+
+@pytest.mark.parametrize("path", ["nothing-*.csv", "nothing.csv"])
+def test_missing_input_is_4(path: str, shop: Shop) -> None:
+    shop.job = shop.job.replace("*.csv", path)
+    ended = shop.call("run")
+    assert ended.exit == 4
+    assert "Traceback" not in ended.err
+
+
+def test_an_empty_export_is_a_green_night(shop: Shop) -> None:
+    (shop.folder / "a.csv").write_text("user,url,time\n")
+    ended = shop.call("run")
+    assert (ended.exit, ended.json["rows"], ended.json["events"]) == (0, 0, 0)
+
+
+def test_rejected_events_are_3_and_the_same_command_says_3_again(shop: Shop, serve: Callable[..., Child]) -> None:
+    shop.job = shop.job.replace("{type: pageViewed, page: {location: url}}", "{type: searchRequest, search: url}")
+    shop.api = serve("picky", check_types=True, repeat_409=3600.0).url
+    shop.write([{**row, "url": "same", "user": "u"} for row in pages(3)])
+    shop.job += "max_invalid: 50%\n"
+    ended = shop.call("run")
+    assert (ended.exit, ended.json["delivered"], ended.json["rejected"]) == (3, 1, 2)
+    assert shop.call("run").exit == 3
+
+
+def test_an_interrupt_drains_and_exits_75_and_the_same_command_goes_on(shop: Shop, record: Records) -> None:
+    shop.write(pages(200))
+    shop.job = shop.job.replace("rate: 1000/s", "rate: 50/s")
+    running = shop.start("run")
+    _until(lambda: record().accepted() > 5)
+    running.send_signal(signal.SIGTERM)
+    running.communicate(timeout=20)
+    assert running.returncode == 75
+    shop.job = shop.job.replace("rate: 50/s", "rate: 1000/s")
+    ended = shop.call("run")
+    assert (ended.exit, ended.json["delivered"], ended.json["resent"]) == (0, 200, 0)
+    assert record().accepted() == 200
+
+
+def test_a_second_run_while_one_is_at_work_is_refused_and_status_works(shop: Shop, record: Records) -> None:
+    shop.write(pages(200))
+    shop.job = shop.job.replace("rate: 1000/s", "rate: 40/s")
+    running = shop.start("run")
+    _until(lambda: record().accepted() > 2)
+    assert shop.call("run").exit == 75
+    assert shop.call("plan").exit == 75
+    standing = shop.call("status").json["destinations"][0]
+    assert standing["at_work"] is True
+    assert standing["runs"][0]["state"] == "open"
+    assert shop.call("status", as_json=False).out.count("pending") == 1
+    running.kill()
+    running.communicate(timeout=20)
+    ended = shop.call("run", "--set", "delivery.rate=1000/s")
+    assert (ended.exit, ended.json["delivered"]) == (0, 200)
+    assert record().accepted() - 200 <= ended.json["resent"] <= 16
+    assert shop.call("status").json["destinations"][0]["at_work"] is False
+
+
+def test_a_kill_between_any_two_steps_loses_nothing(shop: Shop, record: Records) -> None:
+    shop.write(pages(150))
+    shop.job = shop.job.replace("rate: 1000/s", "rate: 300/s")
+    expected = 150
+    for moment in (0.3, 0.9, 1.2, 1.35, 1.5):
+        running = shop.start("run")
+        time.sleep(moment)
+        running.kill()
+        running.communicate()
+    ended = shop.call("run")
+    extra = record().accepted() - expected
+    assert len(record().bodies()) == ended.json["delivered"] == expected
+    assert extra <= ended.json["resent"]
+
+
+def test_faults_of_the_server_are_ridden_out(shop: Shop, serve: Callable[..., Child], record: Callable[[str], Record]) -> None:
+    faults = Misbehaviour(seed=7, rate_429=0.05, rate_503=0.05, rate_500_after=0.03, rate_reset_after=0.03, rate_reset_before=0.03)
+    shop.api = serve("bad", faults).url
+    shop.write(pages(200))
+    ended = shop.call("run")
+    found = record("bad")
+    assert ended.exit == 0
+    assert (ended.json["delivered"], len(found.bodies())) == (200, 200)
+    assert found.accepted() - 200 <= ended.json["resent"]
+    for events in found.order_by_key().values():
+        first_seen = list(dict.fromkeys(event.body for event in events))
+        assert first_seen == sorted(first_seen, key=lambda body: int(body.split("/")[1].split("\\")[0]))
+
+
+def test_hold_leaves_unknown_events_alone(shop: Shop, serve: Callable[..., Child], record: Callable[[str], Record]) -> None:
+    shop.api = serve("bad", Misbehaviour(seed=3, rate_reset_after=0.2)).url
+    shop.job = shop.job.replace("rate:", "on_unknown: hold, rate:")
+    shop.write(pages(60))
+    ended = shop.call("run")
+    assert ended.exit == 3
+    assert ended.json["unknown"] > 0
+    assert ended.json["delivered"] + ended.json["unknown"] == 60 == record("bad").accepted()
+    again = shop.call("run")
+    assert (again.exit, record("bad").accepted()) == (3, 60)
+
+
+def test_state_is_beside_the_job_file_whatever_the_working_directory_and_its_owners_alone(shop: Shop) -> None:
+    shop.write(pages(2))
+    shop.call("run")
+    state = shop.folder / ".clickreplay" / "small"
+    files = [path for path in state.rglob("*") if path.is_file() and path.suffix in (".sqlite", ".parquet")]
+    assert files
+    assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
+
+
+def test_require_state_wants_a_ledger_and_new_state_starts_one(shop: Shop) -> None:
+    shop.write(pages(2))
+    ended = shop.call("run", "--require-state")
+    assert ended.exit == 5
+    assert shop.call("run", "--require-state", "--new-state").exit == 0
+    assert shop.call("run", "--require-state").exit == 0
+
+
+def test_dates_fill_the_path_and_each_has_its_own_run(shop: Shop, record: Records) -> None:
+    shop.job = shop.job.replace('"*.csv"', '"day-{{ date }}.csv"')
+    shop.write(pages(3), "day-2026-11-20.csv")
+    assert shop.call("run").exit == 2
+    ended = shop.call("run", "--date", "2026-11-20")
+    assert (ended.exit, ended.json["date"], ended.json["delivered"]) == (0, "2026-11-20", 3)
+    assert shop.call("run", "--date", "2026-11-21").exit == 4
+
+
+def test_people_read_both_equations_and_json_stands_alone_on_stdout(shop: Shop) -> None:
+    shop.write(pages(3))
+    ended = shop.call("run", as_json=False)
+    assert "3 rows + 0 extra = 0 filtered + 0 invalid + 0 duplicate + 0 folded + 3 events" in ended.out
+    assert "3 events = 3 delivered + 0 rejected + 0 unknown + 0 pending" in ended.out
+    again = shop.call("run")
+    assert again.out.count("\n") == 1
+    assert "3 events = " in again.err
+
+
+def test_a_secret_or_a_shoppers_data_never_reaches_the_terminal(shop: Shop) -> None:
+    shop.key = "very-secret-key"
+    shop.write([{"user": "anna@example.com", "url": "/", "time": "bad"}, *pages(2)])
+    shop.job += "max_invalid: 50%\n"
+    for command in ("plan", "run", "status"):
+        ended = shop.call(command)
+        assert "very-secret-key" not in ended.out + ended.err
+        assert "anna@" not in ended.out + ended.err
+
+
+def _until(condition: Callable[[], bool], seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            if condition():
+                return
+        except Exception:  # noqa: S110 - the record may not be there yet
+            pass
+        time.sleep(0.02)
+    raise AssertionError("it did not happen")
+
+
+def test_two_files_of_one_job_straddle_a_cart(shop: Shop, tmp_path: Path) -> None:
+    """A cart whose lines come on two nights is sent as far as it is known, each time whole."""
+    shop.job = JOB.replace(
+        "  - {type: pageViewed, page: {location: url}}",
+        "  - {type: cartUpdated, lines: [user], products: {productId: url, quantity: '1', price: '1'}, recycleStateId: user}",
+    )
+    (shop.folder / "a.csv").write_text(csv_text(pages(3, user="one")[:1]))
+    assert shop.call("run").json["events"] == 1
+    (shop.folder / "b.csv").write_text(csv_text([{**row, "user": "one0"} for row in pages(2, start=5)]))
+    ended = shop.call("run")
+    assert (ended.json["events"], ended.json["folded"]) == (1, 2)

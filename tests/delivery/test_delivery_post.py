@@ -1,0 +1,423 @@
+"""An outbox posted to a real server: who gets what, in which order, and what is said of it."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from email.utils import formatdate
+from pathlib import Path
+
+import pytest
+from outboxes import Bench, bench, keys, settings
+from servers import OK, Got, Reply, Server, free_port, serving
+
+from etl.delivery.checkpoint import Counts
+from etl.delivery.post import Bulk, Patience, Progress, Result, StopFlag, deliver
+from etl.errors import Exit, StateError
+
+
+def run(made: Bench, server: Server | str, *, stop: StopFlag | None = None, limit: int | None = None, **more) -> Result:
+    """One call: sweep, then deliver."""
+    url = server if isinstance(server, str) else server.url
+    with made.open() as checkpoint:
+        checkpoint.sweep()
+        return deliver(made.outbox, checkpoint, made.run, settings(url, **more), stop=stop, limit=limit)
+
+
+def counts(made: Bench) -> Counts:
+    with made.open() as checkpoint:
+        return checkpoint.counts(made.run)
+
+
+def row(made: Bench):
+    with made.open() as checkpoint:
+        return checkpoint.run(made.run)
+
+
+def number(got: Got) -> int:
+    return int(json.loads(got.body)["n"])
+
+
+def once(*bad: Reply, of: Callable[[int], bool] = lambda n: True) -> Callable[[Got], Reply]:
+    """Answer each event that `of` picks with the bad replies first, one after the other, then well."""
+    tries: Counter[bytes] = Counter()
+
+    def script(got: Got) -> Reply:
+        tries[got.body] += 1
+        nth = tries[got.body]
+        return bad[nth - 1] if of(number(got)) and nth <= len(bad) else OK
+
+    return script
+
+
+def assert_in_order(server: Server, names: list[str]) -> None:
+    """Within a key nothing overtakes: a repeat may follow itself at once, and nothing else."""
+    for name in set(names):
+        sequence = server.sequence(name)
+        assert sequence == sorted(sequence), name
+
+
+# What is sent
+
+
+def test_each_event_arrives_once_in_the_order_of_its_key(tmp_path: Path) -> None:
+    names = keys(1013, of=37)
+    made = bench(tmp_path, names)
+    with serving() as server:
+        result = run(made, server)
+    assert result.stopped is None
+    assert server.bodies == made.bodies
+    assert_in_order(server, names)
+    assert counts(made) == Counts(delivered=1013)
+    assert (result.requests, result.resent, row(made).requests, row(made).resent) == (1013, 0, 1013, 0)
+    assert row(made).seconds == pytest.approx(result.seconds, rel=0.2)
+
+
+def test_different_keys_go_side_by_side_and_those_of_one_key_one_by_one(tmp_path: Path) -> None:
+    slow = Reply(delay=0.02)
+    with serving(lambda _: slow) as server:
+        run(bench(tmp_path, keys(60)), server, concurrency=6)
+    assert server.most_at_work == 6
+    (tmp_path / "one").mkdir()
+    with serving(lambda _: slow) as server:
+        run(bench(tmp_path / "one", keys(20, of=1)), server, concurrency=6)
+    assert server.most_at_work == 1
+
+
+def test_the_first_request_goes_alone(tmp_path: Path) -> None:
+    with serving(lambda got: Reply(delay=0.3 if got.number == 0 else 0.0)) as server:
+        run(bench(tmp_path, keys(50)), server)
+    assert server.got[1].at - server.got[0].at >= 0.3
+
+
+def test_an_outbox_without_events_needs_no_server(tmp_path: Path) -> None:
+    assert run(bench(tmp_path, []), "http://127.0.0.1:9/api").stopped is None
+
+
+def test_the_exact_time_goes_along_where_the_job_wants_it(tmp_path: Path) -> None:
+    with serving() as server:
+        run(bench(tmp_path, keys(3)), server, time_param="eventTime")
+    params = {json.loads(got.body)["n"]: json.loads(got.body)["params"][-1] for got in server.taken}
+    assert params[2] == {"name": "eventTime", "value": "2026-11-20T00:00:02Z"}
+
+
+def test_a_finished_run_sends_nothing_more(tmp_path: Path) -> None:
+    made = bench(tmp_path, keys(30))
+    with serving() as server:
+        run(made, server)
+        assert run(made, server).requests == 0
+    assert len(server.got) == 30
+
+
+def test_withdrawn_events_stay_at_home(tmp_path: Path) -> None:
+    made = bench(tmp_path, keys(300, of=5))
+    gone = list(range(90, 205))
+    with made.open() as checkpoint:
+        checkpoint.withdraw(made.run, gone, "stale")
+    with serving() as mended:
+        assert run(made, mended).stopped is None
+    assert server.bodies + mended.bodies == made.bodies
+
+
+def test_an_unknown_host_is_fatal_before_anything_got_through(tmp_path: Path) -> None:
+    made = bench(tmp_path, keys(5))
+    result = run(made, "http://no-such-host.invalid/api")
+    assert result.stopped is not None
+    assert result.stopped.exit is Exit.REFUSED
+    assert "no-such-host.invalid" in result.stopped.reason
+    assert counts(made).retry == 1
+    assert (row(made).requests, row(made).resent) == (0, 0)
+
+
+def test_no_connection_is_tried_again_until_there_is_one(tmp_path: Path) -> None:
+    """And what never left is neither a request nor a repeat."""
+    made = bench(tmp_path, keys(40, of=3))
+    with made.open() as checkpoint:
+        checkpoint.record(made.run, intents=[0], requests=1)  # an earlier call was killed
+    port = free_port()
+    results: list[Result] = []
+    thread = threading.Thread(target=lambda: results.append(run(made, f"http://127.0.0.1:{port}/api")))
+    thread.start()
+    time.sleep(0.6)
+    with serving(port=port) as server:
+        thread.join(20)
+    assert results[0].stopped is None
+    assert server.bodies == made.bodies
+    assert results[0].requests == 40
+    assert (row(made).requests, row(made).resent) == (41, 1)
+
+
+# Stops
+
+
+def test_when_nothing_gets_through_it_gives_up_for_now(tmp_path: Path) -> None:
+    made = bench(tmp_path, keys(500))
+    with serving(lambda _: Reply(500)) as server:
+        result = run(made, server, give_up=0.7)
+    assert result.stopped is not None
+    assert result.stopped.exit is Exit.AGAIN
+    assert "nothing got through" in result.stopped.reason
+    assert "the API answers 500" in result.stopped.reason
+    assert 0.6 < result.seconds < 3
+    assert len(server.got) < 30, "an outage must not use up the attempts of all events"
+
+
+def test_it_does_not_wait_for_a_server_that_asks_for_more_patience_than_there_is(tmp_path: Path) -> None:
+    made = bench(tmp_path, keys(50))
+    with serving(lambda _: Reply(503, headers=(("Retry-After", "7200"),))) as server:
+        result = run(made, server, give_up=60)
+    assert result.stopped is not None
+    assert result.stopped.exit is Exit.AGAIN
+    assert result.stopped.resume_at is not None
+    assert result.seconds < 2
+
+
+def test_too_many_rejections_stop_the_run_from_a_hundred_verdicts_on_and_the_next_call_again(tmp_path: Path) -> None:
+    made = bench(tmp_path, keys(400))
+    with serving(lambda got: Reply(400) if number(got) % 20 == 0 else OK) as server:
+        result = run(made, server, max_rejected=0.02)
+        assert result.stopped is not None
+        assert (result.stopped.guard, result.stopped.exit) == ("max_rejected", Exit.GUARD)
+        assert 100 <= len(server.got) <= 100 + 8
+        sent = len(server.got)
+        again = run(made, server, max_rejected=0.02)
+        assert again.stopped is not None
+        assert (again.stopped.guard, len(server.got)) == ("max_rejected", sent)
+        assert run(made, server, max_rejected=0.06).stopped is None
+    assert counts(made) == Counts(delivered=380, rejected=20)
+
+
+def test_a_limit_sends_so_many_more_events_and_their_retries(tmp_path: Path) -> None:
+    made = bench(tmp_path, keys(100, of=9))
+    with serving(once(Reply(429), of=lambda n: n % 5 == 0)) as server:
+        result = run(made, server, limit=33)
+        assert result.stopped is not None
+        assert (result.stopped.reason, result.stopped.exit) == ("limit", Exit.AGAIN)
+        assert counts(made) == Counts(delivered=33)
+        assert run(made, server, limit=67).stopped is None
+    assert server.bodies == made.bodies
+
+
+def test_a_drain_ends_what_is_in_flight_and_the_next_call_sends_the_rest(tmp_path: Path) -> None:
+    names = keys(300, of=50)
+    made, stop = bench(tmp_path, names), StopFlag()
+
+    def script(got: Got) -> Reply:
+        if got.number == 40:
+            stop.request()
+        return Reply(delay=0.05)
+
+    with serving(script) as server:
+        result = run(made, server, stop=stop)
+        assert result.stopped is not None
+        assert (result.stopped.reason, result.stopped.exit) == ("interrupted", Exit.AGAIN)
+        assert counts(made) == Counts(delivered=len(server.got))
+        assert len(server.got) <= 41 + 8
+        assert run(made, server).resent == 0
+    assert server.bodies == made.bodies
+    assert_in_order(server, names)
+
+
+def test_a_drain_ends_at_the_timeout_at_the_latest(tmp_path: Path) -> None:
+    made, stop = bench(tmp_path, keys(300)), StopFlag()
+
+    def script(got: Got) -> Reply:
+        if got.number == 20:
+            stop.request()
+        return Reply(hang=True) if got.number >= 15 else OK
+
+    with serving(script) as server:
+        result = run(made, server, stop=stop, timeout=0.8)
+    assert result.stopped is not None
+    assert result.seconds < 2.5
+    found = counts(made)
+    assert found.sent == 0
+    assert found.delivered == 15
+    assert found.unknown == len(server.got) - 15
+
+
+def test_a_second_request_to_stop_ends_it_at_once(tmp_path: Path) -> None:
+    made, stop = bench(tmp_path, keys(300)), StopFlag()
+
+    def script(got: Got) -> Reply:
+        if got.number == 20:
+            stop.request()
+            threading.Timer(0.2, stop.request).start()
+        return Reply(hang=True) if got.number >= 15 else OK
+
+    with serving(script) as server:
+        before = time.monotonic()
+        result = run(made, server, stop=stop, timeout=60)
+        assert time.monotonic() - before < 3
+        assert result.stopped is not None
+        assert (result.stopped.reason, result.stopped.exit) == ("interrupted", Exit.AGAIN)
+        assert counts(made) == Counts(delivered=15, unknown=len(server.got) - 15)
+
+
+def test_a_stop_that_was_asked_for_before_sends_nothing(tmp_path: Path) -> None:
+    stop = StopFlag()
+    stop.request()
+    with serving() as server:
+        assert run(bench(tmp_path, keys(9)), server, stop=stop).stopped is not None
+    assert server.got == []
+
+
+# Pace
+
+
+def test_the_rate_holds_on_the_server_side_and_retries_draw_from_it(tmp_path: Path) -> None:
+    made = bench(tmp_path, keys(260))
+    with serving(once(Reply(408), of=lambda n: n % 4 == 0)) as server:
+        run(made, server, rate=100.0)
+    times = [got.at for got in server.got]
+    assert len(times) == 325
+    assert times[-1] - times[0] == pytest.approx(3.24, abs=0.15)
+    assert most_within(times, 1.0) <= 101
+
+
+def most_within(times: list[float], span: float) -> int:
+    return max(sum(start <= at < start + span for at in times) for start in times)
+
+
+def test_a_bulk_is_followed_by_its_pause(tmp_path: Path) -> None:
+    with serving() as server:
+        run(bench(tmp_path, keys(25)), server, bulk=Bulk(10, 0.4))
+    gaps = [later.at - earlier.at for earlier, later in itertools.pairwise(server.got)]
+    assert [i for i, gap in enumerate(gaps, 1) if gap > 0.3] == [10, 20]
+
+
+@pytest.mark.parametrize("header", ["1", "date"])
+def test_retry_after_pauses_all_requests(tmp_path: Path, header: str) -> None:
+    def script(got: Got) -> Reply:
+        if got.number != 30:
+            return Reply(delay=0.01)
+        if header == "1":
+            return Reply(429, headers=(("Retry-After", "1"),))
+        now = time.time()
+        dates = (("Date", formatdate(now, usegmt=True)), ("Retry-After", formatdate(now + 1, usegmt=True)))
+        return Reply(429, headers=dates)
+
+    made = bench(tmp_path, keys(120))
+    with serving(script) as server:
+        result = run(made, server)
+    gaps = [later.at - earlier.at for earlier, later in itertools.pairwise(server.got)]
+    assert sum(gap > 0.8 for gap in gaps) == 1
+    assert max(gaps) < 1.4
+    assert server.bodies == made.bodies
+    assert result.resent == 0
+
+
+# Keep-alive, memory, files
+
+
+def test_a_server_that_closes_idle_connections_costs_nothing(tmp_path: Path) -> None:
+    made = bench(tmp_path, keys(30))
+    with serving(lambda _: Reply(last=0.03)) as server:
+        result = run(made, server, rate=20.0, concurrency=3)
+    assert result.resent == 0
+    assert server.bodies == made.bodies
+
+
+def test_an_event_that_waits_long_behind_its_key_still_goes_as_it_was_planned(tmp_path: Path) -> None:
+    """Its row group has left memory by then."""
+    names = [f"v{n % 50}@x.ua" if n % 7 else "hot@x.ua" for n in range(1000)]
+    made = bench(tmp_path, names, group=13)
+    with serving(lambda got: Reply(delay=0.003 if b"hot@" in got.body else 0.0)) as server:
+        run(made, server)
+    assert server.bodies == made.bodies
+    assert_in_order(server, names)
+
+
+def test_progress_is_told_and_ends_with_the_truth(tmp_path: Path) -> None:
+    made, told = bench(tmp_path, keys(120)), list[Progress]()
+    with (
+        serving(lambda got: Reply(400) if number(got) == 7 else Reply(delay=0.05)) as server,
+        made.open() as checkpoint,
+    ):
+        deliver(made.outbox, checkpoint, made.run, settings(server.url), progress=told.append)
+    assert [p.done for p in told] == sorted(p.done for p in told)
+    assert len(told) >= 3
+    last = told[-1]
+    assert (last.done, last.total, last.delivered, last.rejected, last.unknown) == (120, 120, 119, 1, 0)
+    assert any(p.rate > 10 for p in told)
+
+
+def test_it_says_when_the_rate_needs_more_requests_in_flight(tmp_path: Path) -> None:
+    with serving(lambda _: Reply(delay=0.1)) as server:
+        result = run(bench(tmp_path, keys(30)), server, rate=100.0, concurrency=2)
+    assert result.warning is not None
+    assert result.warning.startswith("100 requests a second at 1")
+    assert result.warning.endswith("delivery.concurrency is 2")
+
+
+def test_an_outbox_that_is_not_one_is_said_in_words(tmp_path: Path) -> None:
+    made = bench(tmp_path, keys(3))
+    made.outbox.write_bytes(b"PAR1 no")
+    with pytest.raises(StateError, match="cannot be read"):
+        run(made, "http://127.0.0.1:9/api")
+
+
+def test_a_checkpoint_that_fails_midway_stops_all_and_loses_no_intent(tmp_path: Path) -> None:
+    made = bench(tmp_path, keys(900))
+    with serving() as server:
+        with made.open() as checkpoint:
+            (pages,) = checkpoint._database.execute("PRAGMA page_count").fetchone()
+            checkpoint._database.execute(f"PRAGMA max_page_count = {pages + 2}")
+            with pytest.raises(StateError, match="no space left"):
+                deliver(made.outbox, checkpoint, made.run, settings(server.url))
+        time.sleep(0.1)
+        assert 100 < len(server.got) < 900
+        assert run(made, server).stopped is None
+    assert not made.bodies - server.bodies
+    assert (server.bodies - made.bodies).total() <= row(made).resent <= 8
+
+
+# Everything at once
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_under_any_mixture_of_faults_nothing_is_lost_and_each_extra_is_counted(tmp_path: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    names = [f"visitor{chance.randrange(40)}@x.ua" for _ in range(501)]
+    made = bench(tmp_path, names)
+    faults = [
+        Reply(429),
+        Reply(503, headers=(("Retry-After", "0.05"),)),
+        Reply(500, accepts=True),
+        Reply(500, accepts=False),
+        Reply(reset=True, accepts=True),
+        Reply(reset=True, accepts=False),
+        Reply(close=True, accepts=True),
+        Reply(half=25, accepts=True),
+        Reply(hang=True, accepts=chance.random() < 0.5),
+        Reply(400),
+    ]
+
+    def script(got: Got) -> Reply:
+        return chance.choice(faults) if chance.random() < 0.12 else Reply(delay=chance.random() / 500)
+
+    with serving(script) as server:
+        result = run(made, server, timeout=0.3, concurrency=11, patience=Patience(0.01, 0.05))
+        final = row(made)
+        found = counts(made)
+        with made.open() as checkpoint:
+            open_ends = {e.seq for e in itertools.chain(checkpoint.dead_letters(1), checkpoint.unknowns(1))}
+            resent = {e.seq: e.resent for e in touched(checkpoint)}
+    assert result.stopped is None
+    assert found.delivered + found.rejected + found.unknown == 501
+    taken = Counter(map(number, server.taken))
+    assert set(range(501)) - set(taken) <= open_ends
+    assert all(count - 1 <= resent[n] for n, count in taken.items())
+    assert final.resent == sum(resent.values()) == result.resent
+    assert final.requests == len(server.got)
+    assert_in_order(server, names)
+
+
+def touched(checkpoint) -> Iterator:
+    for state in (2, 3, 4):
+        yield from checkpoint._touched(1, state)
