@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 import random
+import time
 from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -48,13 +49,13 @@ class Coordinator:
         progress: Callable[[Progress], None],
         stop: StopFlag,
         limit: int | None,
-        clock: Callable[[], float],
     ) -> None:
         self._outbox, self._checkpoint, self._run, self._settings = outbox, checkpoint, run, settings
-        self._progress, self._stop, self._limit, self._clock = progress, stop, limit, clock
+        self._progress, self._stop, self._limit = progress, stop, limit
+        self._clock = time.monotonic
         self._method = method_of(settings)
         self._url = settings.api.rstrip("/") + self._method.path
-        now = clock()
+        now = self._clock()
         resends = settings.on_unknown == "resend"
         self._lanes = Lanes(
             outbox.places(checkpoint.settled(run, settings.on_unknown)), checkpoint.doubts(run) if resends else {}
@@ -181,9 +182,8 @@ class Coordinator:
             if not places:
                 break
             self._tally.tried += sum(place.tries == 1 for place in places)
-            self._pace.take(now, len(places))
             body = self._method.wrap([self._outbox.event(place.seq) for place in places])
-            chosen.append(Exchange(places, body, now))
+            chosen.append(Exchange(places, body, now, self._pace.take(now, len(places))))
         return chosen
 
     def _hand_over(self, senders: Senders, chosen: list[Exchange]) -> None:

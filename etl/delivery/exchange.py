@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass, field
 
 from etl.delivery.lanes import Place
+from etl.delivery.pace import Departure
 
 
 class TooLateError(Exception):
@@ -26,6 +27,7 @@ class Exchange:
     places: list[Place]
     body: bytes = field(repr=False)
     started: float
+    departure: Departure = field(default_factory=Departure)
     left_at: float | None = None
     _cut: bool = False
     _cord: socket.socket | None = None
@@ -43,7 +45,7 @@ class Exchange:
         with self._lock:
             if self._cut:
                 raise TooLateError
-            self.left_at = time.monotonic()
+            self.left_at = self.departure.at = time.monotonic()
 
     def cut(self) -> bool:
         """End it: pull at its socket. Return whether it had left."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,7 +23,6 @@ def deliver(
     progress: Callable[[Progress], None] = lambda _: None,
     stop: StopFlag | None = None,
     limit: int | None = None,
-    clock: Callable[[], float] = time.monotonic,
 ) -> Result:
     """Post the events of `outbox` (Parquet, OUTBOX columns, by seq from 0) that the checkpoint does not call settled.
 
@@ -33,4 +31,4 @@ def deliver(
     when the checkpoint or the outbox fails.
     """
     with Outbox(outbox, time_param=settings.time_param) as events:
-        return Coordinator(events, checkpoint, run, settings, progress, stop or StopFlag(), limit, clock).post()
+        return Coordinator(events, checkpoint, run, settings, progress, stop or StopFlag(), limit).post()

@@ -14,15 +14,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from etl.flow.quarantine import invalid_lines, invalid_matches, unread_rows
 from etl.job.models import Job
-from etl.mapping.mapper import Mapper, RuleMatches, quarantine
+from etl.mapping.mapper import Mapper, RuleMatches
 from etl.mapping.program import GROUP, ITEM, LINE
 from etl.outbox.fold import BAD, CLEARED, fold
 from etl.outbox.render import line_columns, render
 from etl.outbox.shape import PRODUCTS, Shape, shape_of
 from etl.source.reader import Batch
 from etl.sql import connect
-from etl.tables import ELEMENT, FAULT, FILE, ORDINAL, QUARANTINE, ROW
+from etl.tables import ELEMENT, FAULT, FILE, ORDINAL, ROW
 from etl.validation import Verdict, reasons_of, validate_events, validate_lines
 
 #: Bytes that `time_param` may add to a body on its way out.
@@ -77,30 +78,18 @@ class Preparer:
     def prepare(self, batch: Batch) -> Prepared:
         """Take one batch of the source."""
         result = Prepared(rows=batch.table.num_rows + len(batch.unread))
-        result.refuse(self._unread(batch))
-        mapped = self._mapper.map(batch.table, self._files)
+        result.refuse(unread_rows(batch.unread, self._files))
+        mapped = self._mapper.map(batch.table)
         result.extra = mapped.matches - mapped.matched
         result.filtered = mapped.filtered
         result.times_twice, result.times_skipped = mapped.moved_times["twice"], mapped.moved_times["skipped"]
         for failed in mapped.failed:
-            result.refuse(failed)
+            reasons = pa.array([[failed.reason]] * failed.places.num_rows, pa.list_(pa.string()))
+            result.refuse(invalid_matches(failed.places, failed.rule, reasons, batch.table, self._files, self._sql))
         for found in mapped.by_rule:
             if found.table.num_rows:
                 self._rule(self.shapes[found.rule], found, batch.table, result)
         return result
-
-    def _unread(self, batch: Batch) -> pa.Table:
-        return pa.table(
-            {
-                "file": pa.array([self._files[u.file] for u in batch.unread], pa.string()),
-                "row": pa.array([u.row for u in batch.unread], pa.int64()),
-                "element": pa.nulls(len(batch.unread), pa.int32()),
-                "rule": pa.nulls(len(batch.unread), pa.int16()),
-                "reasons": pa.array([[u.reason] for u in batch.unread], pa.list_(pa.string())),
-                "original": pa.array([u.text for u in batch.unread], pa.string()),
-            },
-            schema=QUARANTINE,
-        )
 
     def _rule(self, shape: Shape, found: RuleMatches, batch: pa.Table, result: Prepared) -> None:
         if found.elements is not None:
@@ -159,9 +148,8 @@ class Preparer:
         result = Prepared()
         folded = fold(shape, lines, self._sql)
         result.repeats = folded.repeats
-        result.refuse(
-            self._refused_lines(shape, folded.invalid, [[reason] for reason in folded.invalid["reason"].to_pylist()])
-        )
+        lost = folded.invalid
+        result.refuse(self._refused(shape, lost, [[reason] for reason in lost["reason"].to_pylist()]))
         if folded.events.num_rows == 0:
             return result
         events = render(shape, folded.events, self._first_rows, self._sql)
@@ -172,25 +160,16 @@ class Preparer:
                 zip(folded.events[GROUP].take(bad).to_pylist(), reasons_of(verdict, bad).to_pylist(), strict=True)
             )
             lost = folded.lines.filter(pc.is_in(folded.lines[GROUP], folded.events[GROUP].take(bad).combine_chunks()))
-            result.refuse(self._refused_lines(shape, lost, [reasons[g] for g in lost[GROUP].to_pylist()]))
+            result.refuse(self._refused(shape, lost, [reasons[g] for g in lost[GROUP].to_pylist()]))
         good = events.filter(pa.array(verdict.good))
         result.folded = (pc.sum(good["lines"]).as_py() or 0) - good.num_rows
         result.events.append(good)
         return result
 
-    def _refused_lines(self, shape: Shape, lines: pa.Table, reasons: list[list[str]]) -> pa.Table:
+    def _refused(self, shape: Shape, lines: pa.Table, reasons: list[list[str]]) -> pa.Table:
         """Lines in the quarantine after the input has gone by: what they were mapped to stands for their original values."""
-        return pa.table(
-            {
-                "file": pa.array(self._files, pa.string()).take(lines[FILE].combine_chunks()),
-                "row": lines[ROW],
-                "element": lines[ELEMENT].cast(pa.int32()),
-                "rule": pa.array([shape.index] * lines.num_rows, pa.int16()),
-                "reasons": pa.array(reasons, pa.list_(pa.string())),
-                "original": lines["_json"].cast(pa.string()),
-            },
-            schema=QUARANTINE,
-        )
+        listed = pa.array(reasons, pa.list_(pa.string()))
+        return invalid_lines(lines, shape.index, listed, lines["_json"].cast(pa.string()), self._files)
 
     def _refuse(self, shape: Shape, matches: pa.Table, verdict: Verdict, batch: pa.Table, result: Prepared) -> None:
         """Put the bad matches into the quarantine with their original values."""
@@ -199,7 +178,7 @@ class Preparer:
         bad = np.flatnonzero(~verdict.good)
         table = matches.select([FILE, ROW, ELEMENT, ORDINAL]).take(pa.array(bad))
         reasons = reasons_of(verdict, bad)
-        result.refuse(quarantine(batch, table, self._files, shape.index, reasons))
+        result.refuse(invalid_matches(table, shape.index, reasons, batch, self._files, self._sql))
 
 
 def _as_whole(events: pa.Table, matches: pa.Table) -> pa.Table:

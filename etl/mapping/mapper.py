@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 import duckdb
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -16,8 +15,8 @@ from etl.job.models import Job
 from etl.mapping import instants
 from etl.mapping.blank import blank_to_null
 from etl.mapping.program import BATCH, OUT, ROWS, Program, RuleProgram, compile_job, taken
-from etl.sql import connect, fetch, quote
-from etl.tables import ELEMENT, FAULT, FILE, ORDINAL, PLACE, QUARANTINE, ROW
+from etl.sql import connect, fetch
+from etl.tables import FAULT, PLACE
 
 #: Errors that no value of a row can cause.
 _NOT_OF_A_VALUE = (
@@ -41,6 +40,15 @@ class RuleMatches:
     elements: pa.Table | None
 
 
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Rows (`rule` is None) or matches of a rule that failed before they had fields; `places` has the place columns."""
+
+    rule: int | None
+    reason: str
+    places: pa.Table
+
+
 @dataclass(slots=True)
 class Mapped:
     """What one batch gave. `matches` counts those of all rules, `matched` the rows that have any."""
@@ -50,9 +58,7 @@ class Mapped:
     matched: int = 0
     filtered: Counter[str] = field(default_factory=Counter)
     by_rule: list[RuleMatches] = field(default_factory=list)
-    failed: list[pa.Table] = field(
-        default_factory=list
-    )  # rows and matches that failed before they had fields: QUARANTINE
+    failed: list[Failed] = field(default_factory=list)
     moved_times: Counter[str] = field(default_factory=Counter)  # local times `twice` and `skipped`
 
 
@@ -70,35 +76,35 @@ class Mapper:
         self._kinds: dict[int, int] = {}  # rule → the kind of its times, settled by the first
         self.program: Program = compile_job(job, schema, self._connection)
 
-    def map(self, batch: pa.Table, files: list[str]) -> Mapped:
-        """Map one batch; `files` are the names of the inputs, for the quarantine."""
+    def map(self, batch: pa.Table) -> Mapped:
+        """Map one batch: the source's columns and the place columns."""
         result = Mapped()
-        self._map(batch, files, result)
+        self._map(batch, result)
         return result
 
-    def _map(self, batch: pa.Table, files: list[str], result: Mapped) -> None:
+    def _map(self, batch: pa.Table, result: Mapped) -> None:
         try:
-            part = self._try(batch, files)
+            part = self._try(batch)
         except duckdb.Error as error:
             # TRY misses some errors (an unknown time zone, say): halve down to the row (RULES §11).
             if isinstance(error, _NOT_OF_A_VALUE):
                 raise
             if batch.num_rows > 1:
                 half = batch.num_rows // 2
-                self._map(batch.slice(0, half), files, result)
-                self._map(batch.slice(half), files, result)
+                self._map(batch.slice(0, half), result)
+                self._map(batch.slice(half), result)
                 return
-            part = Mapped(rows=1, failed=[_quarantine(batch, batch, files, None, "expression.failed")])
+            part = Mapped(rows=1, failed=[Failed(None, "expression.failed", batch.select(PLACE.names))])
         _merge(result, part)
 
-    def _try(self, batch: pa.Table, files: list[str]) -> Mapped:
+    def _try(self, batch: pa.Table) -> Mapped:
         used = batch.select([*PLACE.names, *self.program.columns])
         connection = self._connection
         connection.register(BATCH, blank_to_null(used))
         connection.execute(self.program.rows)
         result = Mapped(rows=batch.num_rows)
         self._count(result)
-        result.failed.extend(self._failures(batch, files))
+        result.failed.extend(self._failures())
         for index, rule in enumerate(self.program.rules):
             matches = fetch(connection, rule.matches)
             if matches.num_rows == 0:
@@ -124,7 +130,7 @@ class Mapper:
             elif out > 0:
                 result.filtered[self.program.filters[out - 1]] += rows
 
-    def _failures(self, batch: pa.Table, files: list[str]) -> Iterator[pa.Table]:
+    def _failures(self) -> Iterator[Failed]:
         """The rows whose filter failed and the matches whose `where` or `each` failed."""
         checks: list[tuple[str, int | None, str]] = [
             (f"{OUT} = -{n}", None, f"filters.{name}.failed") for n, name in enumerate(self.program.filters, 1)
@@ -135,7 +141,7 @@ class Mapper:
         for condition, rule_index, reason in checks:
             bad = fetch(self._connection, f"SELECT * FROM {ROWS} WHERE {condition}")
             if bad.num_rows:
-                yield _quarantine(batch, bad, files, rule_index, reason)
+                yield Failed(rule_index, reason, bad.select(PLACE.names))
 
     def _in_time(self, index: int, rule: RuleProgram, matches: pa.Table, result: Mapped) -> pa.Table:
         """Replace the raw times by `instant`, with the faults `time` and `future`."""
@@ -169,38 +175,6 @@ def _drop(matches: pa.Table, keep: pa.ChunkedArray, reason: str, result: Mapped)
     if kept.num_rows < matches.num_rows:
         result.filtered[reason] += matches.num_rows - kept.num_rows
     return kept
-
-
-def _quarantine(batch: pa.Table, bad: pa.Table, files: list[str], rule: int | None, reason: str) -> pa.Table:
-    return quarantine(batch, bad, files, rule, pa.array([[reason]] * bad.num_rows, pa.list_(pa.string())))
-
-
-def quarantine(batch: pa.Table, bad: pa.Table, files: list[str], rule: int | None, reasons: pa.Array) -> pa.Table:
-    """Return the quarantine's rows for `bad` (place columns): the original values come from `batch`, found by ordinal."""
-    ordinals = batch[ORDINAL].to_numpy()
-    at = np.searchsorted(ordinals, bad[ORDINAL].to_numpy())
-    originals = batch.drop_columns(PLACE.names).take(at)
-    return pa.table(
-        {
-            "file": pa.array([files[i] for i in bad[FILE].to_pylist()], pa.string()),
-            "row": bad[ROW].cast(pa.int64()),
-            "element": bad[ELEMENT].cast(pa.int32()),
-            "rule": pa.array([rule] * bad.num_rows, pa.int16()),
-            "reasons": reasons,
-            "original": _as_json(originals),
-        },
-        schema=QUARANTINE,
-    )
-
-
-def _as_json(table: pa.Table) -> pa.Array:
-    if table.num_columns == 0:
-        return pa.nulls(table.num_rows, pa.string())
-    with connect(memory="200MB", threads=1) as connection:
-        connection.register("originals", table)
-        packed = ", ".join(f"{quote(c)} := {quote(c)}" for c in table.column_names)
-        found = fetch(connection, f"SELECT CAST(to_json(struct_pack({packed})) AS VARCHAR) AS j FROM originals")
-        return found["j"].combine_chunks().cast(pa.string())
 
 
 def _merge(result: Mapped, part: Mapped) -> None:

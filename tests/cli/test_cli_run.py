@@ -404,7 +404,7 @@ def _until(condition: Callable[[], bool], seconds: float = 20) -> None:
         try:
             if condition():
                 return
-        except Exception:  # noqa: S110 - the record may not be there yet
+        except Exception:
             pass
         time.sleep(0.02)
     raise AssertionError("it did not happen")

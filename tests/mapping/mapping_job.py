@@ -49,7 +49,7 @@ def map_rows(job: Job, rows: Sequence[dict[str, Any]], schema: pa.Schema | None 
     """Map rows by a job."""
     batch = batch_of(rows, schema)
     columns = pa.schema([f for f in batch.schema if f.name not in PLACE.names])
-    return Mapper(job, columns, NOW, **options).map(batch, ["in.csv"])
+    return Mapper(job, columns, NOW, **options).map(batch)
 
 
 def faults(mapped: Mapped, rule: int = 0) -> list[list[str]]:
@@ -63,3 +63,8 @@ def values(mapped: Mapped, column: str, rule: int = 0) -> list[Any]:
     """A column of the matches of a rule."""
     table = next(found.table for found in mapped.by_rule if found.rule == rule)
     return table[column].to_pylist()
+
+
+def failures(mapped: Mapped) -> list[tuple[int, int | None, str]]:
+    """What failed before it had fields: (row, rule, reason)."""
+    return [(row, one.rule, one.reason) for one in mapped.failed for row in one.places["_row"].to_pylist()]

@@ -6,7 +6,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 import pytest
-from mapping_job import HEAD, NOW, batch_of, faults, job_of, map_rows, values
+from mapping_job import HEAD, NOW, batch_of, failures, faults, job_of, map_rows, values
 
 from etl.job.read import JobMistakes, read_text
 from etl.mapping.mapper import Mapper
@@ -58,8 +58,7 @@ def test_a_failing_where_is_one_invalid_match_and_a_failing_filter_one_invalid_r
         for n, m in (("1", "1"), ("x", "1"), ("1", "y"), ("9", "z"), ("1", "0"))
     ]
     mapped = map_rows(job, rows)
-    reasons = [(row["row"], row["rule"], row["reasons"]) for table in mapped.failed for row in table.to_pylist()]
-    assert reasons == [(3, None, ["filters.big.failed"]), (4, 0, ["where.failed"])]
+    assert failures(mapped) == [(3, None, "filters.big.failed"), (4, 0, "where.failed")]
     assert mapped.filtered == Counter(big=1, no_rule=1)
     assert (mapped.rows, mapped.matches, mapped.matched) == (5, 2, 2)
 
@@ -95,7 +94,7 @@ def test_an_error_that_try_does_not_catch_costs_one_row() -> None:
     rows = [{"user": "u", "zone": zone} for zone in ["UTC"] * 37 + ["Atlantis"] + ["Europe/Kyiv"] * 12]
     mapped = map_rows(job, rows)
     assert mapped.rows == 50
-    assert [(r["row"], r["reasons"]) for t in mapped.failed for r in t.to_pylist()] == [(39, ["expression.failed"])]
+    assert failures(mapped) == [(39, None, "expression.failed")]
     assert sum(found.table.num_rows for found in mapped.by_rule) == 49
 
 

@@ -1,0 +1,1 @@
+"""Proofs and measurements, each one command: `python -m benchmarks.NAME`."""
