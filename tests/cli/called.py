@@ -66,7 +66,9 @@ class Shop:
 
     def start(self, command: str, *more: str) -> subprocess.Popen[str]:
         arguments = self.arguments(command, *more, "--json")
-        return subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=self.env, cwd="/")
+        return subprocess.Popen(
+            arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=self.env, cwd="/"
+        )
 
 
 def pages(count: int, user: str = "u", start: int = 0) -> list[dict[str, str]]:

@@ -67,7 +67,9 @@ def test_the_same_input_under_another_name_sends_nothing_twice(change: str, shop
     assert record().accepted() == 7
 
 
-def test_a_rehearsal_in_the_sandbox_does_not_make_production_think_that_it_has_sent(shop: Shop, record: Records) -> None:
+def test_a_rehearsal_in_the_sandbox_does_not_make_production_think_that_it_has_sent(
+    shop: Shop, record: Records
+) -> None:
     shop.write(pages(7))
     real, shop.api = shop.api, "sandbox"
     assert shop.call("run").json["delivered"] == 7
@@ -86,7 +88,9 @@ def test_limit_sends_so_many_more_and_the_same_command_goes_on(shop: Shop, recor
     assert record().accepted() == 10
 
 
-def test_a_run_that_was_cut_goes_on_from_its_outbox_then_sends_what_the_input_holds_more(shop: Shop, record: Records) -> None:
+def test_a_run_that_was_cut_goes_on_from_its_outbox_then_sends_what_the_input_holds_more(
+    shop: Shop, record: Records
+) -> None:
     shop.write(pages(10))
     cut = shop.call("run", "--limit", "4")
     shop.write(pages(12))
@@ -138,7 +142,9 @@ def test_what_was_planned_is_what_is_sent(shop: Shop, record: Records) -> None:
         assert refused.exit == 2
 
 
-def test_an_unfinished_run_whose_mapping_changed_stops_until_it_is_finished_or_abandoned(shop: Shop, record: Records) -> None:
+def test_an_unfinished_run_whose_mapping_changed_stops_until_it_is_finished_or_abandoned(
+    shop: Shop, record: Records
+) -> None:
     shop.write(pages(10))
     shop.call("run", "--limit", "4")
     shop.job = shop.job.replace("page: {location: url}", "page: {location: lower(url)}")
@@ -163,7 +169,11 @@ def test_changed_events_stop_the_run_or_go_or_stay_as_the_job_says(shop: Shop, r
     shop.write(pages(4))
     shop.call("run")
     mended = shop.job.replace("page: {location: url}", "page: {location: \"'https://x' || url\"}")
-    for changed, exit_code, duplicate, accepted in (("stop", 5, {}, 4), ("drop", 0, {"changed": 4}, 4), ("send", 0, {}, 8)):
+    for changed, exit_code, duplicate, accepted in (
+        ("stop", 5, {}, 4),
+        ("drop", 0, {"changed": 4}, 4),
+        ("send", 0, {}, 8),
+    ):
         shop.job = mended + f"changed: {changed}\n"
         ended = shop.call("run")
         assert (ended.exit, ended.json["duplicate"], record().accepted()) == (exit_code, duplicate, accepted)
@@ -198,7 +208,9 @@ def test_a_cart_older_than_the_last_one_sent_is_superseded(shop: Shop, record: R
         ("max_invalid: 1%\n", "max_invalid"),
     ],
 )
-def test_a_guard_stops_plan_and_run_with_5_before_the_first_request(job: str, guard: str, shop: Shop, record: Records) -> None:
+def test_a_guard_stops_plan_and_run_with_5_before_the_first_request(
+    job: str, guard: str, shop: Shop, record: Records
+) -> None:
     shop.write([*pages(5), {"user": "", "url": "/", "time": "2026-11-20T10:00:00Z"}])
     shop.job += job
     for command in ("plan", "run", "run"):
@@ -236,7 +248,9 @@ def test_no_key_or_a_refused_one_is_77_and_the_events_stay_pending(shop: Shop, s
     assert shop.call("run").exit == 0
 
 
-def test_another_organisation_than_before_or_than_pinned_is_77(shop: Shop, serve: Callable[..., Child], record: Records) -> None:
+def test_another_organisation_than_before_or_than_pinned_is_77(
+    shop: Shop, serve: Callable[..., Child], record: Records
+) -> None:
     shop.write(pages(3))
     shop.job = shop.job.replace("rate:", "account: Some Other Shop, rate:")
     ended = shop.call("run")
@@ -326,8 +340,12 @@ def test_a_kill_between_any_two_steps_loses_nothing(shop: Shop, record: Records)
     assert extra <= ended.json["resent"]
 
 
-def test_faults_of_the_server_are_ridden_out(shop: Shop, serve: Callable[..., Child], record: Callable[[str], Record]) -> None:
-    faults = Misbehaviour(seed=7, rate_429=0.05, rate_503=0.05, rate_500_after=0.03, rate_reset_after=0.03, rate_reset_before=0.03)
+def test_faults_of_the_server_are_ridden_out(
+    shop: Shop, serve: Callable[..., Child], record: Callable[[str], Record]
+) -> None:
+    faults = Misbehaviour(
+        seed=7, rate_429=0.05, rate_503=0.05, rate_500_after=0.03, rate_reset_after=0.03, rate_reset_before=0.03
+    )
     shop.api = serve("bad", faults).url
     shop.write(pages(200))
     ended = shop.call("run")
@@ -340,7 +358,9 @@ def test_faults_of_the_server_are_ridden_out(shop: Shop, serve: Callable[..., Ch
         assert first_seen == sorted(first_seen, key=lambda body: int(body.split("/")[1].split("\\")[0]))
 
 
-def test_hold_leaves_unknown_events_alone(shop: Shop, serve: Callable[..., Child], record: Callable[[str], Record]) -> None:
+def test_hold_leaves_unknown_events_alone(
+    shop: Shop, serve: Callable[..., Child], record: Callable[[str], Record]
+) -> None:
     shop.api = serve("bad", Misbehaviour(seed=3, rate_reset_after=0.2)).url
     shop.job = shop.job.replace("rate:", "on_unknown: hold, rate:")
     shop.write(pages(60))
