@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from etl.delivery.checkpoint import Checkpoint, RunRow
 from etl.delivery.post import Progress as Posting
 from etl.delivery.post import Result, StopFlag, deliver
-from etl.errors import Exit, InputError, JobError, RefusedError
+from etl.errors import AgainError, Exit, InputError, JobError, RefusedError
 from etl.flow import state
 from etl.flow.guards import Stopped, guard_of, stale_guard
 from etl.flow.inputs import open_job_source
@@ -64,7 +64,14 @@ class Caller:
         with self._opened() as checkpoint:
             run = self._make_plan(checkpoint, self._source())
             stopped = guard_of(Books.from_json(run.books), self.job)
-            return self._summary(checkpoint, run, stopped, notes=self._unfinished(checkpoint, also_own=True))
+            notes = [*self._outlook(run), *self._unfinished(checkpoint, also_own=True)]
+            return self._summary(checkpoint, run, stopped, notes=notes)
+
+    def _outlook(self, run: RunRow) -> list[str]:
+        """What posting a plan will take, and where it lies."""
+        seconds = timedelta(seconds=round(run.events / self.job.delivery.rate))
+        lasts = f"posting takes about {seconds} at {self.job.delivery.rate:g} requests a second"
+        return [lasts, f"the outbox and the quarantine lie in {self.place.run(run.name)}"]
 
     def run(self) -> Summary:
         """Go on with the unfinished run of this date, then plan and post what is new; the runs of this call as one summary."""
@@ -116,13 +123,28 @@ class Caller:
             Checkpoint.open(self.place.checkpoint, self.job.job, self.place.destination.address) as checkpoint,
         ):
             checkpoint.sweep()
+            self._tidy(checkpoint)
             yield checkpoint
+
+    def _tidy(self, checkpoint: Checkpoint) -> None:
+        """Finish what a call that was cut has left: segments of the ledger, folders of plans that were never recorded."""
+        runs = checkpoint.runs()
+        for run in runs:
+            if run.state in ("finished", "abandoned") and not run.merged:
+                merge(self.place, checkpoint, run)
+        self.place.forget_all_but({run.name for run in runs})
 
     def _source(self) -> Source:
         return open_job_source(self.job, self.choice.day)
 
     def _make_plan(self, checkpoint: Checkpoint, source: Source) -> RunRow:
-        return make_plan(self.job, self.place, checkpoint, self.choice, source, self.talk.planning)
+        return make_plan(self.job, self.place, checkpoint, self.choice, source, self._progress)
+
+    def _progress(self, doing: str, rows: int) -> None:
+        """Show how far the planning is; end it here when asked to."""
+        if self.stop.requested:
+            raise AgainError("interrupted while planning; nothing was sent", hint="run the same command again")
+        self.talk.planning(doing, rows)
 
     def _open_run(self, checkpoint: Checkpoint) -> RunRow | None:
         """The unfinished run that this call goes on with; a trial goes on with a trial of the same keyValues."""
@@ -210,7 +232,8 @@ class Caller:
             counts = checkpoint.counts(run.run)
             code = Exit.PARTIAL if counts.rejected or counts.unknown else Exit.OK
             self._close(checkpoint, run, "finished", code)
-            return self._summary(checkpoint, run, None, exit_code=code, notes=self._unfinished(checkpoint))
+            notes = [*([result.warning] if result and result.warning else []), *self._unfinished(checkpoint)]
+            return self._summary(checkpoint, run, None, exit_code=code, notes=notes)
         guard = stopped.guard
         stop = Stop(stopped.reason, stopped.hint, stopped.resume_at)
         return self._summary(

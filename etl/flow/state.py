@@ -113,6 +113,12 @@ class Place:
                 hint="give another place with --state or CLICKREPLAY_STATE; it must last between runs",
             ) from error
 
+    def forget_all_but(self, names: set[str]) -> None:
+        """Remove folders of runs that were never recorded: their plan was cut between the folder and the record."""
+        for folder in (self.folder / "runs").iterdir():
+            if folder.name not in names:
+                shutil.rmtree(folder)
+
     def clear_planning(self) -> Path:
         """Return an empty folder to make a plan in."""
         shutil.rmtree(self.planning, ignore_errors=True)

@@ -441,3 +441,36 @@ def test_two_files_of_one_job_straddle_a_cart(shop: Shop, tmp_path: Path) -> Non
     (shop.folder / "b.csv").write_text(csv_text([{**row, "user": "one0"} for row in pages(2, start=5)]))
     ended = shop.call("run")
     assert (ended.json["events"], ended.json["folded"]) == (1, 2)
+
+
+def test_a_signal_while_planning_ends_it_and_nothing_was_sent(shop: Shop, record: Records) -> None:
+    with (shop.folder / "a.csv").open("w") as file:
+        file.write("user,url,time\n")
+        file.writelines(f"u{n % 999},/{n},2026-11-20T10:00:00Z\n" for n in range(600_000))
+    running = shop.start("run")
+    assert running.stderr is not None
+    assert "reading" in running.stderr.readline()
+    running.send_signal(signal.SIGTERM)
+    out, err = running.communicate(timeout=30)
+    assert running.returncode == 75
+    assert "interrupted while planning" in err
+    assert (out, record().requests()) == ("", [])
+
+
+def test_what_a_cut_call_left_behind_is_tidied_by_the_next(shop: Shop, record: Records) -> None:
+    import sqlite3
+
+    shop.write(pages(3))
+    name = shop.call("run").json["run"]
+    (place,) = (shop.folder / ".clickreplay" / "small").iterdir()
+    segment = place / "ledger" / f"{name}.parquet"
+    segment.unlink()
+    with sqlite3.connect(place / "checkpoint.sqlite") as database:
+        database.execute("UPDATE runs SET merged = 0")
+    orphan = place / "runs" / "000002-never"
+    orphan.mkdir()
+    shop.write(pages(4))
+    assert shop.call("run").json["delivered"] == 1
+    assert segment.exists()
+    assert not orphan.exists()
+    assert record().accepted() == 4

@@ -180,7 +180,8 @@ def test_anonymous_visitors_and_those_not_asked_for_fall_out_as_matches() -> Non
 
 def test_comparing_text_with_a_number_is_a_mistake_that_says_how_to_cast() -> None:
     job = job_of(
-        "events:\n  - {type: pageViewed, where: n = 1, page: {location: url}}\n  - {type: pageViewed, where: 'n in (1, 2)', page: {location: url}}\n"
+        "events:\n  - {type: pageViewed, where: n = 1, page: {location: url}}\n"
+        "  - {type: pageViewed, where: 'n in (1, 2)', page: {location: url}}\n"
     )
     with pytest.raises(JobMistakes) as error:
         map_rows(job, [{"user": "u", "n": "1", "url": "/"}])
