@@ -310,6 +310,15 @@ class Checkpoint:
         """Return, in order, the events of a run that the API has or may have: what the ledger must know (RULES §10)."""
         return self._seqs("state IN (1, 2, 4)", run)
 
+    def remembers(self, run: int) -> bool:
+        """Say whether the API has or may have any event of a run."""
+        return any(True for _ in self._rows("SELECT 1 FROM events WHERE run = ? AND state IN (1, 2, 4) LIMIT 1", run))
+
+    def touched_since(self, run: int, moment: float) -> bool:
+        """Say whether an event of a run was sent, or got its verdict, after a moment (seconds since 1970)."""
+        found = self._rows("SELECT 1 FROM events WHERE run = ? AND sends > 0 AND at > ? LIMIT 1", run, moment)
+        return any(True for _ in found)
+
     def withdrawn(self, run: int) -> dict[str, list[int]]:
         """Return the events of a run that were withdrawn, by reason."""
         found: dict[str, list[int]] = {}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Self
 
@@ -47,7 +49,7 @@ class Outbox:
         self._columns = ["lane", "body", *(["instant"] if time_param else [])]
         meta = self._file.metadata
         rows = [meta.row_group(i).num_rows for i in range(meta.num_row_groups)]
-        self._starts = np.concatenate([[0], np.cumsum(rows, dtype=np.int64)]).astype(np.int64)
+        self._starts: list[int] = [0, *accumulate(rows)]
         self._kept: OrderedDict[int, _Group] = OrderedDict()
 
     def __enter__(self) -> Self:
@@ -57,12 +59,12 @@ class Outbox:
         self._file.close()
 
     def __len__(self) -> int:
-        return int(self._starts[-1])
+        return self._starts[-1]
 
     def places(self, settled: Seqs) -> Iterator[tuple[int, int]]:
         """Give seq and lane of each event that is not in `settled` (sorted), in order."""
         for group in range(len(self._starts) - 1):
-            start, end = int(self._starts[group]), int(self._starts[group + 1])
+            start, end = self._starts[group], self._starts[group + 1]
             done = settled[np.searchsorted(settled, start) : np.searchsorted(settled, end)]
             if len(done) == end - start:
                 continue  # on going on after an interruption, most groups need not be read
@@ -76,12 +78,12 @@ class Outbox:
 
     def event(self, seq: int) -> OutboxEvent:
         """Return one event with its body."""
-        group = int(np.searchsorted(self._starts, seq, side="right")) - 1
+        group = bisect_right(self._starts, seq) - 1
         if group not in self._kept:
             self._read(group)
         found = self._kept[group]
         self._kept.move_to_end(group)
-        row = seq - int(self._starts[group])
+        row = seq - self._starts[group]
         return OutboxEvent(
             seq, found.bodies[row].as_py(), None if found.instants is None else found.instants[row].as_py()
         )

@@ -37,9 +37,7 @@ def open_job_source(job: Job, day: date | None) -> Source:
     return open_source(settings_of(job, day), job.folder)
 
 
-def fingerprint(
-    job: Job, destination: str, day: date | None, inputs: Sequence[Input], trial: Sequence[str] = ()
-) -> str:
+def fingerprint(job: Job, destination: str, day: date | None, inputs: Sequence[Input], kept: Sequence[str] = ()) -> str:
     """Return the hash by which a plan is known as the present one (RULES §2): mapping, destination, date, inputs, and what a trial keeps.
 
     What in `delivery` decides which events go out is in it too: a plan made with `stale: drop` is not the plan of `stale: send`.
@@ -58,9 +56,19 @@ def fingerprint(
         day.isoformat() if day else "",
         [[i.shown, i.size, i.mtime_ns] for i in inputs],
         chosen,
-        list(trial),
     ]
-    return sha256(json.dumps(parts).encode()).hexdigest()[:16]
+    mark = sha256(json.dumps(parts).encode()).hexdigest()[:16]
+    return f"{mark}-{sha256(json.dumps(list(kept)).encode()).hexdigest()[:8]}" if kept else mark
+
+
+def base(mark: str) -> str:
+    """Return what a fingerprint says of everything but the trial."""
+    return mark.partition("-")[0]
+
+
+def trial(mark: str) -> str:
+    """Return what a fingerprint says of the trial; nothing for a plan of the whole."""
+    return mark.partition("-")[2]
 
 
 def columns_of(job: Job, day: date | None) -> pa.Schema | None:

@@ -91,7 +91,12 @@ def make_plan(
 def _refuse_moved_inputs(source: Source) -> None:
     """A file that changed while it was read gives half of one state and half of another: no plan."""
     for found in source.inputs:
-        stat = found.path.stat()
+        try:
+            stat = found.path.stat()
+        except OSError as error:
+            raise InputError(
+                f"{found.shown} went away while it was read", hint="plan again when it is there"
+            ) from error
         if (stat.st_size, stat.st_mtime_ns) != (found.size, found.mtime_ns):
             raise InputError(
                 f"{found.shown} changed while it was read", hint="plan again when the export has been written"

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from etl.flow.quarantine import invalid_lines, invalid_matches, unread_rows
 from etl.job.models import Job
 from etl.mapping.mapper import Mapper, RuleMatches
-from etl.mapping.program import GROUP, ITEM, LINE
+from etl.mapping.program import EXPRESSION_FAILED, GROUP, ITEM, LINE
 from etl.outbox.fold import BAD, CLEARED, fold
 from etl.outbox.render import line_columns, render
 from etl.outbox.shape import PRODUCTS, Shape, shape_of
@@ -177,8 +177,17 @@ class Preparer:
             return
         bad = np.flatnonzero(~verdict.good)
         table = matches.select([FILE, ROW, ELEMENT, ORDINAL]).take(pa.array(bad))
-        reasons = reasons_of(verdict, bad)
+        reasons = reasons_of(_first_of_all(verdict), bad)
         result.refuse(invalid_matches(table, shape.index, reasons, batch, self._files, self._sql))
+
+
+def _first_of_all(verdict: Verdict) -> Verdict:
+    """A match that could not be mapped has no values; that these are missing says nothing more."""
+    failed = verdict.reasons.get(EXPRESSION_FAILED)
+    if failed is None:
+        return verdict
+    others = {reason: mask & ~failed for reason, mask in verdict.reasons.items() if reason != EXPRESSION_FAILED}
+    return Verdict(verdict.good, {EXPRESSION_FAILED: failed, **others})
 
 
 def _as_whole(events: pa.Table, matches: pa.Table) -> pa.Table:

@@ -15,7 +15,7 @@ from etl.delivery.post import Result, StopFlag, deliver
 from etl.errors import AgainError, Exit, InputError, JobError, RefusedError
 from etl.flow import state
 from etl.flow.guards import Stopped, guard_of, stale_guard
-from etl.flow.inputs import open_job_source
+from etl.flow.inputs import base, open_job_source, trial
 from etl.flow.ledger import merge, sent_files
 from etl.flow.plan import Choice, Progress, make_plan, present_fingerprint
 from etl.flow.summary import summarise
@@ -55,6 +55,7 @@ class Caller:
 
     def __init__(self, job: Job, choice: Choice, options: Options, talk: Talk, stop: StopFlag) -> None:
         self.job, self.choice, self.options, self.talk, self.stop = job, choice, options, talk, stop
+        self.left = options.limit  # events that this call may still send
         self.place = state.place_of(job, state.state_folder(job, options.state))
         if options.require_state:
             state.require_ledger(self.place)
@@ -76,10 +77,15 @@ class Caller:
     def run(self) -> Summary:
         """Go on with the unfinished run of this date, then plan and post what is new; the runs of this call as one summary."""
         with self._opened() as checkpoint:
-            if self.options.plan is not None:
-                return self._post(checkpoint, self._named_plan(checkpoint, self.options.plan))
-            done = []
+            done: list[Summary] = []
             unfinished = self._open_run(checkpoint)
+            if self.options.plan is not None:
+                named = self._named_plan(checkpoint, self.options.plan, unfinished)
+                if named.state == "planned":
+                    return self._post(checkpoint, named)
+                unfinished = named
+            if self.options.abandon and unfinished is None:
+                raise JobError("--abandon: no run of this job and date is unfinished", hint="see `clickreplay status`")
             if unfinished is not None:
                 if not self.options.finish and unfinished.mapping != mapping_hash(self.job):
                     if not self.options.abandon:
@@ -89,7 +95,7 @@ class Caller:
                     self._close(checkpoint, unfinished, "abandoned", Exit.PARTIAL)
                 else:
                     done.append(self._post(checkpoint, unfinished))
-                    if done[0].pending or done[0].guard or done[0].stopped:
+                    if done[0].pending or done[0].guard or done[0].stopped or self.options.plan is not None:
                         return done[0]
             return self._run_present(checkpoint, done)
 
@@ -108,6 +114,8 @@ class Caller:
             if r.fingerprint == mark and r.kind == self.choice.kind and r.state != "abandoned"
         ]
         newest = same[-1] if same else None
+        if newest is not None and newest.state == "planned" and self._overtaken(checkpoint, newest):
+            newest = None
         if newest is not None and newest.state == "finished":
             return done[0] if done else self._finished(checkpoint, newest)
         if newest is None or not (self.place.run(newest.name) / "outbox.parquet").exists():
@@ -122,6 +130,7 @@ class Caller:
             state.locked(self.place),
             Checkpoint.open(self.place.checkpoint, self.job.job, self.place.destination.address) as checkpoint,
         ):
+            self.place.record()
             checkpoint.sweep()
             self._tidy(checkpoint)
             yield checkpoint
@@ -155,7 +164,7 @@ class Caller:
         ]
         if self.choice.kind == "trial":
             mark = present_fingerprint(self.job, self.place, self.choice, self._source())
-            runs = [r for r in runs if r.fingerprint == mark]
+            runs = [r for r in runs if trial(r.fingerprint) == trial(mark)]
         return runs[-1] if runs else None
 
     def _unfinished(self, checkpoint: Checkpoint, *, also_own: bool = False) -> list[str]:
@@ -167,13 +176,31 @@ class Caller:
         ]
         return [f"run {r.name}{f' of {r.date}' if r.date else ''} is unfinished" for r in left]
 
-    def _named_plan(self, checkpoint: Checkpoint, name: str) -> RunRow:
+    def _overtaken(self, checkpoint: Checkpoint, plan: RunRow) -> bool:
+        """Say whether a run of other inputs or another mapping has sent something since a plan was made.
+
+        Then what the plan knows of the ledger is old: of groups and of changed content, which are judged when planning (RULES §2, 3).
+        """
+        others = (r for r in checkpoint.runs() if r.run != plan.run and base(r.fingerprint) != base(plan.fingerprint))
+        return any(checkpoint.touched_since(other.run, plan.created) for other in others)
+
+    def _named_plan(self, checkpoint: Checkpoint, name: str, unfinished: RunRow | None) -> RunRow:
         found = [r for r in checkpoint.runs() if r.name == name or str(r.run) == name]
         if not found:
             known = ", ".join(r.name for r in checkpoint.runs() if r.state == "planned") or "none"
             raise JobError(f"no plan {name} for {self.place.destination}", hint=f"plans that can be posted: {known}")
         if found[0].state in ("finished", "abandoned"):
             raise JobError(f"plan {name} is {found[0].state}", hint="run without --plan to post what is new")
+        if found[0].state == "planned":
+            if unfinished is not None:
+                raise JobError(
+                    f"run {unfinished.name} of the same date is unfinished", hint="run without --plan goes on with it"
+                )
+            if self._overtaken(checkpoint, found[0]):
+                raise JobError(
+                    f"since plan {name} was made, another run has sent events",
+                    hint="plan again: what was sent may change the plan",
+                )
         return found[0]
 
     def _post(self, checkpoint: Checkpoint, run: RunRow) -> Summary:
@@ -185,6 +212,9 @@ class Caller:
         checkpoint.update_run(run.run, state="open", method=self.job.delivery.method)
         if self._pending(checkpoint, run) == 0:
             return self._ended(checkpoint, run, None)
+        if self.left == 0:
+            stop = Stop("limit", "--limit is reached; run the same command again to go on")
+            return self._summary(checkpoint, run, None, stop=stop, exit_code=Exit.AGAIN)
         try:
             with open_target(self.job, self.place, self.talk.say) as target:
                 result = self._deliver(checkpoint, run, target)
@@ -193,15 +223,19 @@ class Caller:
         return self._ended(checkpoint, run, result)
 
     def _deliver(self, checkpoint: Checkpoint, run: RunRow, target: Target) -> Result:
-        return deliver(
+        before = _tried(checkpoint, run)
+        result = deliver(
             self.place.run(run.name) / "outbox.parquet",
             checkpoint,
             run.run,
             settings_of(self.job, target),
             progress=self.talk.posting,
             stop=self.stop,
-            limit=self.options.limit,
+            limit=self.left,
         )
+        if self.left is not None:
+            self.left = max(0, self.left - (_tried(checkpoint, run) - before))
+        return result
 
     def _withdraw(self, checkpoint: Checkpoint, run: RunRow) -> Stopped | None:
         delivery = self.job.delivery
@@ -276,6 +310,12 @@ class Caller:
             exit_code=exit_code,
             notes=notes or [],
         )
+
+
+def _tried(checkpoint: Checkpoint, run: RunRow) -> int:
+    """Return how many events of a run have been sent, or tried."""
+    counts = checkpoint.counts(run.run)
+    return counts.delivered + counts.rejected + counts.unknown + counts.retry
 
 
 def _mapping_changed(run: RunRow) -> Stopped:

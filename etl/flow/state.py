@@ -105,13 +105,18 @@ class Place:
             for folder in (self.folder, self.ledger, self.folder / "runs"):
                 folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             self.folder.chmod(0o700)
-            known = {"job": self.job, "address": self.destination.address, "account": self.destination.account}
-            (self.folder / "destination.json").write_text(json.dumps(known), "utf-8")
         except OSError as error:
             raise StateError(
                 f"the state folder {self.folder} cannot be written: {error.strerror}",
                 hint="give another place with --state or CLICKREPLAY_STATE; it must last between runs",
             ) from error
+
+    def record(self) -> None:
+        """Write down whose folder this is, once, under the lock: the file appears whole or not at all."""
+        file = self.folder / "destination.json"
+        if not file.exists():
+            known = {"job": self.job, "address": self.destination.address, "account": self.destination.account}
+            write_private(file, json.dumps(known))
 
     def forget_all_but(self, names: set[str]) -> None:
         """Remove folders of runs that were never recorded: their plan was cut between the folder and the record."""
@@ -140,7 +145,8 @@ def place_of(job: Job, state: Path) -> Place:
     organisations = {place.folder: organisation(place) for place in known}
     if wanted.account is not None:
         for place in known:
-            if place.destination.account is None and organisations[place.folder] == wanted.account:
+            # An unpinned folder whose organisation nobody has named is this one's too: the account check guards the rest.
+            if place.destination.account is None and organisations[place.folder] in (wanted.account, None):
                 return place
     elif len(known) == 1:
         return known[0]
@@ -157,8 +163,13 @@ def places(state: Path) -> list[Place]:
     """Return the folders of all destinations under a state folder."""
     found = []
     for file in sorted(state.glob("*/destination.json")):
-        said = json.loads(file.read_text("utf-8"))
-        found.append(Place(said["job"], file.parent, Destination(said["address"], said["account"])))
+        try:
+            said = json.loads(file.read_text("utf-8"))
+            found.append(Place(said["job"], file.parent, Destination(said["address"], said["account"])))
+        except (OSError, ValueError, KeyError) as error:
+            raise StateError(
+                f"{file} cannot be read: {error}", hint="restore the state folder from a backup"
+            ) from error
     return found
 
 
@@ -170,7 +181,15 @@ def organisation(place: Place) -> str | None:
 
 def remember_organisation(place: Place, name: str) -> None:
     """Record the organisation that the API has named."""
-    (place.folder / "organisation").write_text(name, "utf-8")
+    write_private(place.folder / "organisation", name)
+
+
+def write_private(file: Path, text: str) -> None:
+    """Write a small file for its owner alone; it appears whole or not at all."""
+    part = file.with_name(f"{file.name}.part")
+    os.close(os.open(part, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600))
+    part.write_text(text, "utf-8")
+    part.replace(file)
 
 
 @contextmanager

@@ -38,7 +38,8 @@ class Binder:
         """Parse and bind one expression; a mistake is noted and None returned."""
         try:
             e = parse(text, scope, self._connection)
-            self._refuse_mixed_comparisons(text, layers)
+            if not e.is_name:
+                self._refuse_mixed_comparisons(text, layers)
             self.kind_of(e.sql, layers)
         except ExpressionError as error:
             self.mistake(key, f"`{text}`: {error}")

@@ -7,6 +7,7 @@ of the settings (a plan must come out the same twice), and text compared with a 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -67,6 +68,7 @@ _REFUSED_CLASSES = {
     "WINDOW": "a window function (an expression sees one row)",
     "STAR": "`*` (name the columns)",
     "PARAMETER": "a parameter",
+    "POSITIONAL_REFERENCE": "`#` (name the columns)",
     "DEFAULT": "DEFAULT",
 }
 _MACROS = (
@@ -82,7 +84,18 @@ _MACROS = (
     "fmod",
     "json",
 )
-_REFUSED_SCALARS = frozenset({"version", "alias", "generate_subscripts", "sleep_ms", "in_search_path"})
+_REFUSED_SCALARS = frozenset(
+    {
+        "version",
+        "current_localtime",
+        "current_localtimestamp",
+        "get_current_time",
+        "alias",
+        "generate_subscripts",
+        "sleep_ms",
+        "in_search_path",
+    }
+)
 
 
 class ExpressionError(Exception):
@@ -96,6 +109,7 @@ class Expression:
     sql: str
     uses: frozenset[str]  # columns, names of `let`, `item`
     safe: bool
+    is_name: bool = False  # its text is exactly a name
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +125,11 @@ class Scope:
             if other.lower() == name.lower():
                 return other
         return self.columns.find(name)
+
+    def is_ambiguous(self, name: str) -> bool:
+        """Say whether a file has this name in two spellings: the source has renamed the second one to `NAME_2`."""
+        columns = self.columns.columns
+        return name not in columns and name not in self.others and f"{name}_2" in columns
 
     def plus(self, *names: str) -> Scope:
         """Return this scope with more names."""
@@ -137,7 +156,7 @@ def parse(text: str, scope: Scope, connection: duckdb.DuckDBPyConnection) -> Exp
     """
     exact = scope.find(text) if text in scope.columns.columns or text in scope.others else None
     if exact is not None:
-        return Expression(quote(exact), frozenset({exact}), safe=True)
+        return Expression(quote(exact), frozenset({exact}), safe=True, is_name=True)
     tree = _tree(text, connection)
     uses: set[str] = set()
     for node, bound in _nodes(tree):
@@ -147,6 +166,8 @@ def parse(text: str, scope: Scope, connection: duckdb.DuckDBPyConnection) -> Exp
         first = node["column_names"][0]
         if first.lower() in bound:
             continue
+        if scope.is_ambiguous(first):
+            raise ExpressionError(f"`{first}` may be `{scope.find(first)}` or `{first}_2`: write the one that you mean")
         found = scope.find(first)
         if found is None:
             raise ExpressionError(_unknown_name(first, scope))
@@ -243,7 +264,8 @@ def complaint(text: str, connection: duckdb.DuckDBPyConnection) -> str | None:
         for node, _ in _nodes(_tree(text, connection)):
             _check_node(node)
     except ExpressionError as error:
-        return None if text.isidentifier() else str(error)
+        # It may be the name of a column, which nobody knows here.
+        return None if re.fullmatch(r"[\w .\-()/#%&\"]+", text) else str(error)
     return None
 
 

@@ -17,6 +17,8 @@ import pyarrow.compute as pc
 from etl.sql import literal
 
 INSTANT = pa.timestamp("us", tz="UTC")
+_FIRST = pa.scalar(datetime(1900, 1, 1, tzinfo=UTC), INSTANT)
+_LAST = pa.scalar(datetime(2200, 1, 1, tzinfo=UTC), INSTANT)
 UTC_COLUMN, LOCAL_COLUMN, KIND_COLUMN = "_utc", "_local", "_kind"
 
 _CLOCK = r"[0-9]{1,2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?"
@@ -90,14 +92,17 @@ def settle(utc: pa.Array, local: pa.Array, kinds: pa.Array, zone: str, kind: int
     """Turn the columns of SQL into instants; `kind` is the one kind of the column, other kinds give null."""
     placed, twice, skipped = localise(local, zone)
     values = pc.coalesce(utc.cast(pa.timestamp("us")).cast(INSTANT), placed)
+    # 0001-01-01 and 9999-12-31 are how exports write "never".
+    sane = pc.and_(pc.greater_equal(values, _FIRST), pc.less(values, _LAST))
+    values = pc.if_else(sane, values, pa.scalar(None, INSTANT))
     if kind is not None:
         values = pc.if_else(pc.fill_null(pc.equal(kinds, kind), False), values, pa.scalar(None, INSTANT))
     return Instants(values, twice, skipped)
 
 
-def first_kind(kinds: pa.Array) -> int | None:
-    """Return the kind of the first value that has one."""
-    present = kinds.drop_null()
+def first_kind(utc: pa.Array, local: pa.Array, kinds: pa.Array) -> int | None:
+    """Return the kind of the first value that gives an instant."""
+    present = kinds.filter(pc.or_(pc.is_valid(utc), pc.is_valid(local)))
     return int(present[0].as_py()) if len(present) else None
 
 

@@ -55,7 +55,7 @@ def text(sql: str, kind: str) -> str:
 
 def _float_text(sql: str) -> str:
     return (
-        f"CASE WHEN isnan({sql}) THEN NULL WHEN abs({sql}) < 1e15 AND {sql} = trunc({sql}) "
+        f"CASE WHEN NOT isfinite({sql}) THEN NULL WHEN abs({sql}) <= 9007199254740992 AND {sql} = trunc({sql}) "
         f"THEN CAST(CAST({sql} AS BIGINT) AS VARCHAR) ELSE CAST({sql} AS VARCHAR) END"
     )
 

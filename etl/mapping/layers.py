@@ -6,7 +6,7 @@ boolean column of its own, and spreads to every expression that uses its name.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from etl.mapping.expression import Expression
@@ -44,6 +44,12 @@ class Layers:
             return self
         columns = tuple(column for column in self.columns if column not in gone)
         return Layers(f"SELECT {', '.join(map(quote, columns))} FROM ({self.sql})", columns, self.fallible)
+
+    def only(self, columns: Sequence[str]) -> Layers:
+        """Keep these columns and nothing else, so that no other column can be taken for one of ours."""
+        kept = (*columns, *(bad_name(column) for column in columns if column in self.fallible))
+        sql = f"SELECT {', '.join(map(quote, kept))} FROM ({self.sql})"
+        return Layers(sql, kept, self.fallible & set(columns))
 
     def where(self, condition: str) -> Layers:
         """Keep the rows for which `condition` is true."""

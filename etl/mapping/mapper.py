@@ -14,8 +14,8 @@ import pyarrow.compute as pc
 from etl.job.models import Job
 from etl.mapping import instants
 from etl.mapping.blank import blank_to_null
-from etl.mapping.program import BATCH, OUT, ROWS, Program, RuleProgram, compile_job, taken
-from etl.sql import connect, fetch
+from etl.mapping.program import BATCH, EXPRESSION_FAILED, OUT, ROWS, Program, RuleProgram, compile_job, taken
+from etl.sql import connect, fetch, quote
 from etl.tables import FAULT, PLACE
 
 #: Errors that no value of a row can cause.
@@ -73,7 +73,7 @@ class Mapper:
         self._now = now
         self._only = pa.array(sorted(only), pa.string()) if only else None
         self._connection = connect(memory=memory)
-        self._kinds: dict[int, int] = {}  # rule → the kind of its times, settled by the first
+        self._kinds: dict[tuple[str, str | None], int] = {}  # the kind of a column of times, settled by its first
         self.program: Program = compile_job(job, schema, self._connection)
 
     def map(self, batch: pa.Table) -> Mapped:
@@ -94,32 +94,60 @@ class Mapper:
                 self._map(batch.slice(0, half), result)
                 self._map(batch.slice(half), result)
                 return
-            part = Mapped(rows=1, failed=[Failed(None, "expression.failed", batch.select(PLACE.names))])
+            part = self._alone(batch)
         _merge(result, part)
 
     def _try(self, batch: pa.Table) -> Mapped:
+        result = self._rows(batch)
+        for index, rule in enumerate(self.program.rules):
+            self._rule(index, rule, rule.matches, result)
+        return result
+
+    def _alone(self, batch: pa.Table) -> Mapped:
+        """Map a row on which something fails that TRY misses: the rules that can be mapped are, the others' matches are invalid."""
+        try:
+            result = self._rows(batch)
+        except duckdb.Error:
+            return Mapped(rows=1, failed=[Failed(None, EXPRESSION_FAILED, batch.select(PLACE.names))])
+        for index, rule in enumerate(self.program.rules):
+            for statement in (rule.matches, rule.marks):
+                try:
+                    if statement is not None:
+                        self._rule(index, rule, statement, result)
+                        break
+                except duckdb.Error:
+                    continue
+            else:
+                taken_rows = (
+                    f"SELECT *, unnest(range({quote(taken(index))})) FROM {ROWS} WHERE {quote(taken(index))} > 0"
+                )
+                places = fetch(self._connection, taken_rows).select(PLACE.names)
+                result.failed.append(Failed(index, EXPRESSION_FAILED, places))
+        return result
+
+    def _rows(self, batch: pa.Table) -> Mapped:
+        """Say of each row whether it falls out and which rules take it: the table `rows`, and its counts."""
         used = batch.select([*PLACE.names, *self.program.columns])
-        connection = self._connection
-        connection.register(BATCH, blank_to_null(used))
-        connection.execute(self.program.rows)
+        self._connection.register(BATCH, blank_to_null(used))
+        self._connection.execute(self.program.rows)
         result = Mapped(rows=batch.num_rows)
         self._count(result)
         result.failed.extend(self._failures())
-        for index, rule in enumerate(self.program.rules):
-            matches = fetch(connection, rule.matches)
-            if matches.num_rows == 0:
-                continue
-            elements = fetch(connection, rule.elements) if rule.elements else None
-            matches = self._in_time(index, rule, matches, result)
-            matches = self._keep_known(matches, result)
-            result.by_rule.append(RuleMatches(index, matches, elements))
         return result
 
+    def _rule(self, index: int, rule: RuleProgram, statement: str, result: Mapped) -> None:
+        matches = fetch(self._connection, statement)
+        if matches.num_rows == 0:
+            return
+        elements = fetch(self._connection, rule.elements) if rule.elements else None
+        matches = self._in_time(rule, matches, result)
+        result.by_rule.append(RuleMatches(index, self._keep_known(matches, result), elements))
+
     def _count(self, result: Mapped) -> None:
-        matches = " + ".join(f"abs({taken(i)})" for i in range(len(self.program.rules)))
+        matches = " + ".join(f"abs({quote(taken(i))})" for i in range(len(self.program.rules)))
         statement = (
-            f"SELECT {OUT}, count(*), sum(n), count(*) FILTER (n > 0) "
-            f"FROM (SELECT {OUT}, {matches} AS n FROM {ROWS}) GROUP BY {OUT}"
+            f"SELECT {quote(OUT)}, count(*), sum(n), count(*) FILTER (n > 0) "
+            f"FROM (SELECT {quote(OUT)}, {matches} AS n FROM {ROWS}) GROUP BY 1"
         )
         for out, rows, matches_of_all, matched in self._connection.execute(statement).fetchall():
             if out is None:
@@ -133,24 +161,25 @@ class Mapper:
     def _failures(self) -> Iterator[Failed]:
         """The rows whose filter failed and the matches whose `where` or `each` failed."""
         checks: list[tuple[str, int | None, str]] = [
-            (f"{OUT} = -{n}", None, f"filters.{name}.failed") for n, name in enumerate(self.program.filters, 1)
+            (f"{quote(OUT)} = -{n}", None, f"filters.{name}.failed") for n, name in enumerate(self.program.filters, 1)
         ]
         for index, rule in enumerate(self.program.rules):
             reason = "where.failed" if rule.rule.where is not None else "each.failed"
-            checks.append((f"{taken(index)} < 0", index, reason))
+            checks.append((f"{quote(taken(index))} < 0", index, reason))
         for condition, rule_index, reason in checks:
             bad = fetch(self._connection, f"SELECT * FROM {ROWS} WHERE {condition}")
             if bad.num_rows:
                 yield Failed(rule_index, reason, bad.select(PLACE.names))
 
-    def _in_time(self, index: int, rule: RuleProgram, matches: pa.Table, result: Mapped) -> pa.Table:
+    def _in_time(self, rule: RuleProgram, matches: pa.Table, result: Mapped) -> pa.Table:
         """Replace the raw times by `instant`, with the faults `time` and `future`."""
         if rule.time is None:
             return matches.append_column("instant", pa.nulls(matches.num_rows, instants.INSTANT))
         utc, local, kinds = (matches[name].combine_chunks() for name in _RAW_TIME)
-        if index not in self._kinds and (kind := instants.first_kind(kinds)) is not None:
-            self._kinds[index] = kind
-        settled = instants.settle(utc, local, kinds, rule.time.zone, self._kinds.get(index))
+        column = (rule.time.column, rule.time.format)
+        if column not in self._kinds and (kind := instants.first_kind(utc, local, kinds)) is not None:
+            self._kinds[column] = kind
+        settled = instants.settle(utc, local, kinds, rule.time.zone, self._kinds.get(column))
         result.moved_times["twice"] += settled.twice
         result.moved_times["skipped"] += settled.skipped
         matches = matches.drop_columns(list(_RAW_TIME)).append_column("instant", settled.values)

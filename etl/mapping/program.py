@@ -26,9 +26,11 @@ from schemas import TYPES, Field
 
 ITEM = "_item"  # index of the element of `each`
 LINE = "_line"  # index of the element of a row's list of products
-OUT = "_out"  # why a row falls out: n for the n-th filter, -n where that filter fails; null while it stays
+OUT = "!out"  # why a row falls out: n for the n-th filter, -n where that filter fails; null while it stays
 GROUP = "_group"  # lines that are alike in this are one event
 CLEARED = "cleared"
+EXPRESSION_FAILED = "expression.failed"
+_ITEM, _LINE = "!item", "!line"  # the same while source columns are there: names with ! are never a source's
 BATCH = "batch"
 ROWS = "rows"
 
@@ -37,7 +39,7 @@ _PLACE = (FILE, ROW, ELEMENT, ORDINAL)
 
 def taken(rule: int) -> str:
     """Return the column that says how often a rule takes a row: a number of matches, -1 where its `where` or `each` fails."""
-    return f"_taken_{rule}"
+    return f"!taken.{rule}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,9 @@ class RuleProgram:
 
     rule: EventRule
     matches: str
+    marks: (
+        str | None
+    )  # for rules with `lines`: the matches with nothing but key and group, to mark carts that are not whole
     elements: str | None  # the lines of a row that holds the list of products
     time: Time | None
 
@@ -110,7 +115,7 @@ class _Compiler:
             scope = scope.plus(name)
         layers = self._filters(layers, scope)
         layers = self._wheres(layers, scope)
-        layers = layers.without(("filters.", "!bad:filters.", "where.", "!bad:where."))
+        layers = layers.without(("!filter.", "!bad:!filter.", "!where.", "!bad:!where."))
         rules = tuple(self._rule(index, rule, layers, scope) for index, rule in enumerate(self.job.events))
         if self.bind.mistakes:
             raise JobMistakes(self.job.path, self.bind.mistakes)
@@ -133,6 +138,11 @@ class _Compiler:
                 aliases[alias] = quote(column)
                 taken_names.add(alias)
         place = ", ".join(map(quote, _PLACE))
+        for column in columns:
+            if column.startswith("!"):
+                self.bind.mistake(
+                    "source", f"column `{column}`: a name that begins with ! cannot be used in an expression"
+                )
         named = "".join(f", {quote(c)}" for c in columns)
         return Layers(f"SELECT {place}{named} FROM {BATCH}", (*_PLACE, *columns)).add(aliases)
 
@@ -156,7 +166,7 @@ class _Compiler:
 
     def _filters(self, layers: Layers, scope: Scope) -> Layers:
         found = {
-            f"filters.{n}": self.bind.boolean(t, f"filters.{n}", scope, layers)
+            f"!filter.{n}": self.bind.boolean(t, f"filters.{n}", scope, layers)
             for n, t in self.job.named_filters.items()
         }
         layers = layers.evaluate(found)
@@ -170,13 +180,13 @@ class _Compiler:
         lists: dict[str, Expression] = {}
         for index, rule in enumerate(self.job.events):
             if rule.where is not None:
-                wheres[f"where.{index}"] = self.bind.boolean(rule.where, f"events[{index}].where", scope, layers)
+                wheres[f"!where.{index}"] = self.bind.boolean(rule.where, f"events[{index}].where", scope, layers)
             if rule.each is not None:
-                lists[f"each.{index}"] = self.bind.list_of(rule.each, f"events[{index}].each", scope, layers)
+                lists[f"!each.{index}"] = self.bind.list_of(rule.each, f"events[{index}].each", scope, layers)
         layers = layers.evaluate({**wheres, **lists})
         counts: dict[str, str] = {}
         for index, rule in enumerate(self.job.events):
-            where, each = f"where.{index}", f"each.{index}"
+            where, each = f"!where.{index}", f"!each.{index}"
             many = (
                 f"CASE WHEN {layers.failure(each)} THEN -1 ELSE coalesce(len({quote(each)}), 0) END"
                 if rule.each
@@ -195,19 +205,26 @@ class _Compiler:
         base = Layers(f"SELECT * FROM {ROWS}", rows.columns, rows.fallible).where(f"{quote(taken(index))} > 0")
         compiling = rows  # what the expressions are bound against while there is no table of rows
         if rule.each is not None:
-            base, compiling = (layers.unnest(f"each.{index}", "item", ITEM) for layers in (base, compiling))
+            base, compiling = (layers.unnest(f"!each.{index}", "item", _ITEM) for layers in (base, compiling))
             scope = scope.plus("item")
         else:
-            base, compiling = (layers.add({ITEM: "CAST(NULL AS INTEGER)"}) for layers in (base, compiling))
+            base, compiling = (layers.add({_ITEM: "CAST(NULL AS INTEGER)"}) for layers in (base, compiling))
         time = rule.time or self.job.time
         elements = None
         if rule.part_each is not None:
             elements = self._elements(rule, base, _Statement(self.bind, at, scope, compiling))
-        matches = self._matches(index, rule, base, _Statement(self.bind, at, scope, compiling), time)
-        return RuleProgram(rule, matches, elements, time)
+        values = _Statement(self.bind, at, scope, compiling)
+        self._bind_match(rule, values, time)
+        matches = self._matches(index, rule, base, values, time)
+        marks = (
+            self._matches(index, rule, base, values.only(("contact.", "key_value", "lines.")), time)
+            if rule.lines
+            else None
+        )
+        return RuleProgram(rule, matches, marks, elements, time)
 
-    def _matches(self, index: int, rule: EventRule, base: Layers, values: _Statement, time: Time | None) -> str:
-        """The statement that gives a rule's matches: values, then kinds and faults, then the contact."""
+    def _bind_match(self, rule: EventRule, values: _Statement, time: Time | None) -> None:
+        """Bind every expression of a match."""
         if time is not None:
             values.add("time", time.column, f"{values.at}.time" if rule.time else "time.column")
         at_contact = f"{values.at}.contact" if rule.contact is not None else "contact"
@@ -230,8 +247,11 @@ class _Compiler:
         for name, text in rule.params.items():
             values.add(f"params.{name}", text, f"{values.at}.params.{name}")
 
-        layers = base.evaluate(values.expressions)
+    def _matches(self, index: int, rule: EventRule, base: Layers, values: _Statement, time: Time | None) -> str:
+        """The statement that gives a rule's matches: values, then kinds and faults, then the contact."""
+        layers = base.evaluate(values.expressions).only([*_PLACE, _ITEM, *values.expressions])
         columns, faults = self._cast(rule, values)
+        columns[ITEM] = quote(_ITEM)
         if rule.part_each is not None:
             columns["products"] = 'CAST(len("products") AS INTEGER)'
             faults["products.missing"] = f'NOT coalesce({layers.failure("products")}, false) AND "products" IS NULL'
@@ -240,6 +260,8 @@ class _Compiler:
         for name in values.expressions:
             if name in layers.fallible:
                 faults[f"{_public(name)}.failed"] = layers.failure(name)
+        if values.is_part:
+            faults[EXPRESSION_FAILED] = "true"
         if rule.cleared is not None:
             columns[CLEARED] = f"coalesce({quote(CLEARED)}, false)"
         if rule.lines is not None:
@@ -249,7 +271,7 @@ class _Compiler:
             {**columns, **{f"{FAULT}{reason}": f"coalesce({sql}, false)" for reason, sql in faults.items()}}
         )
         layers = contact_layers(layers, drop_bad=self.job.drop_bad_locators)
-        kept = [*_PLACE, ITEM, *(c for c in columns if not c.startswith(("lines.", "key_value"))), "key"]
+        kept = [*_PLACE, *(c for c in columns if not c.startswith(("lines.", "key_value"))), "key"]
         kept += [f"{FAULT}{reason}" for reason in faults]
         kept += [f"contact.{locator}" for locator in LOCATORS if f"contact.{locator}" not in kept]
         if rule.lines is not None:
@@ -260,17 +282,18 @@ class _Compiler:
     def _elements(self, rule: EventRule, base: Layers, values: _Statement) -> str:
         """The statement that gives the products of each row's list, one row an element."""
         values.add("products", rule.part_each or "", f"{values.at}.{rule.part_name}.each")
-        outer = base.evaluate(values.expressions).unnest("products", "item", LINE)
-        compiling = values.layers.evaluate(values.expressions).unnest("products", "item", LINE)
+        outer = base.evaluate(values.expressions).unnest("products", "item", _LINE)
+        compiling = values.layers.evaluate(values.expressions).unnest("products", "item", _LINE)
         inner = _Statement(self.bind, values.at, values.scope.plus("item"), compiling)
         self._bind_part(rule, inner)
-        layers = outer.evaluate(inner.expressions)
+        layers = outer.evaluate(inner.expressions).only([*_PLACE, _ITEM, _LINE, *inner.expressions])
         columns, faults = self._cast(rule, inner)
+        columns |= {ITEM: quote(_ITEM), LINE: quote(_LINE)}
         faults |= {f"{_public(n)}.failed": layers.failure(n) for n in inner.expressions if n in layers.fallible}
         layers = layers.add(
             {**columns, **{f"{FAULT}{reason}": f"coalesce({sql}, false)" for reason, sql in faults.items()}}
         )
-        kept = [*_PLACE, ITEM, LINE, *columns, *(f"{FAULT}{reason}" for reason in faults)]
+        kept = [*_PLACE, *columns, *(f"{FAULT}{reason}" for reason in faults)]
         return f"SELECT {', '.join(map(quote, dict.fromkeys(kept)))} FROM ({layers.sql})"
 
     def _bind_part(self, rule: EventRule, values: _Statement) -> None:
@@ -311,6 +334,20 @@ class _Statement:
         self._bind, self.at, self.scope, self.layers = bind, at, scope, layers
         self.expressions: dict[str, Expression] = {}
         self.kinds: dict[str, str] = {}
+        self.is_part = False
+
+    def only(self, prefixes: tuple[str, ...]) -> _Statement:
+        """Return this with null in place of every other expression, of the same type."""
+        part = _Statement(self._bind, self.at, self.scope, self.layers)
+        part.is_part = True
+        part.kinds = self.kinds
+        part.expressions = {
+            name: e
+            if name.startswith(prefixes)
+            else Expression(f"CAST(NULL AS {self.kinds[name]})", frozenset(), safe=True)
+            for name, e in self.expressions.items()
+        }
+        return part
 
     def add(self, name: str, text: str, key: str) -> None:
         """Bind an expression under the name of its value."""

@@ -40,9 +40,15 @@ def event_id(kind: str, key: str, moment: str, mapped: str, given: str | None) -
     return f"unhex(left(sha256({full}), 32))"
 
 
-def twin(kind: str, key: str, moment: str) -> str:
-    """Return SQL of the 64-bit hash of type, keyValue and moment, by which a changed event is known (RULES §2)."""
-    return _hash64(f"{_head('twin', kind)} || {prefixed(key)} || {prefixed(moment)}")
+def twin(kind: str, key: str, moment: str, given: str | None) -> str:
+    """Return SQL of the 64-bit hash of type, keyValue and moment, by which a changed event is known (RULES §2).
+
+    With the job's `id` it is that of the id: then nothing but the type and the id says which event it is.
+    """
+    full = f"{_head('twin', kind)} || {prefixed(key)} || {prefixed(moment)}"
+    if given is not None:
+        full = f"CASE WHEN {given} IS NOT NULL THEN {_head('id', kind)} || {prefixed(given)} ELSE {full} END"
+    return _hash64(full)
 
 
 def lane(key: str) -> str:
@@ -67,7 +73,7 @@ def column_text(name: str, kind: str) -> str:
     """Return SQL of a mapped column as text: numbers as JSON writes them, lists as JSON, the rest as it stands."""
     sql = quote(name)
     if kind == "number":
-        whole = f"{sql} = trunc({sql}) AND abs({sql}) < 1e15"
+        whole = f"{sql} = trunc({sql}) AND abs({sql}) <= 9007199254740992"
         return f"CASE WHEN {whole} THEN CAST(CAST({sql} AS BIGINT) AS VARCHAR) ELSE CAST({sql} AS VARCHAR) END"
     if kind == "texts":
         return f"CAST(to_json({sql}) AS VARCHAR)"

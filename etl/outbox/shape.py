@@ -93,7 +93,7 @@ class Shape:
         # What the job's `id` names is the event: its other values and its time say nothing.
         return {
             "id": identity.event_id(self.type, key, moment, self.event_content(), given),
-            "twin": identity.twin(self.type, key, moment),
+            "twin": identity.twin(self.type, key, moment, given),
             "lane": identity.lane(key),
             "grp": grp,
         }

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from etl.outbox.fold import GROUP, whole_groups
+from etl.outbox.write import create_private
 from etl.sql import literal
 from etl.tables import ORDINAL
 
@@ -73,5 +74,6 @@ class Staging:
     def _write(self, name: str, table: pa.Table) -> None:
         if name not in self._writers:
             path = self._folder / f"{name}.parquet"
+            create_private(path)
             self._writers[name] = pq.ParquetWriter(path, table.schema, compression="lz4", use_dictionary=False)
         self._writers[name].write_table(table.cast(self._writers[name].schema))

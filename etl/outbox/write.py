@@ -83,6 +83,9 @@ def create_private(path: Path) -> None:
 
 
 def sync(path: Path) -> None:
-    """Put a file on the disk."""
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
+    """Put a file, or what a folder says of its files, on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -474,3 +474,106 @@ def test_what_a_cut_call_left_behind_is_tidied_by_the_next(shop: Shop, record: R
     assert segment.exists()
     assert not orphan.exists()
     assert record().accepted() == 4
+
+
+def _remap(shop: Shop, old: str, new: str) -> None:
+    assert old in shop.job
+    shop.job = shop.job.replace(old, new)
+
+
+def test_an_old_plan_is_not_posted_after_another_mapping_has_sent(shop: Shop, record: Records) -> None:
+    shop.write(pages(4))
+    old = shop.call("plan").json["run"]
+    _remap(shop, "page: {location: url}", "page: {location: \"url || '?'\"}")
+    assert shop.call("run").json["delivered"] == 4
+    _remap(shop, "page: {location: \"url || '?'\"}", "page: {location: url}")
+    assert (shop.call("run", "--plan", old).exit, record().accepted()) == (2, 4)
+    ended = shop.call("run")
+    assert (ended.exit, ended.json["guard"], record().accepted()) == (5, "changed", 4)
+
+
+def test_a_trial_between_plan_and_run_leaves_the_plan_as_it_is(shop: Shop, record: Records) -> None:
+    shop.write(pages(10))
+    planned = shop.call("plan").json["run"]
+    shop.call("run", "--only", "u1")
+    ended = shop.call("run", "--plan", planned)
+    assert (ended.exit, ended.json["run"], ended.json["duplicate"], record().accepted()) == (
+        0,
+        planned,
+        {"sent_before": 2},
+        10,
+    )
+
+
+def test_a_plan_waits_for_the_unfinished_run_of_its_date(shop: Shop, record: Records) -> None:
+    shop.write(pages(6))
+    shop.call("run", "--limit", "2")
+    shop.write(pages(8))
+    newer = shop.call("plan").json["run"]
+    assert (shop.call("run", "--plan", newer).exit, record().accepted()) == (2, 2)
+
+
+def test_limit_holds_for_the_whole_call(shop: Shop, record: Records) -> None:
+    shop.write(pages(6))
+    shop.call("run", "--limit", "4")
+    shop.write(pages(12))
+    ended = shop.call("run", "--limit", "5")
+    assert (ended.exit, record().accepted()) == (75, 9)
+    ended = shop.call("run", "--limit", "3")
+    assert (ended.exit, record().accepted()) == (0, 12)
+
+
+def test_an_account_that_could_not_be_asked_does_not_make_a_new_destination(
+    shop: Shop, serve: Callable[..., Child], record: Callable[[str], Record]
+) -> None:
+    shop.api = serve("mute", info_right=False).url
+    shop.write(pages(5))
+    assert shop.call("run").json["delivered"] == 5
+    _remap(shop, "rate:", "account: Shop, rate:")
+    assert (shop.call("run").exit, record("mute").accepted()) == (0, 5)
+
+
+def test_a_lost_segment_of_the_ledger_is_made_again_or_the_run_stops(shop: Shop, record: Records) -> None:
+    import shutil
+
+    shop.write(pages(5))
+    name = shop.call("run").json["run"]
+    (place,) = (shop.folder / ".clickreplay" / "small").iterdir()
+    (place / "ledger" / f"{name}.parquet").unlink()
+    shop.write(pages(6))
+    assert shop.call("run").json["duplicate"] == {"sent_before": 5}
+    (place / "ledger" / f"{name}.parquet").unlink()
+    shutil.rmtree(place / "runs" / name)
+    shop.write(pages(7))
+    ended = shop.call("run")
+    assert (ended.exit, record().accepted()) == (5, 6)
+    assert "ledger" in ended.err
+
+
+def test_an_id_of_the_jobs_own_is_not_taken_for_a_change_of_another(shop: Shop, record: Records) -> None:
+    shop.job = JOB + "id: mid\n"
+    row = {"user": "u", "time": "2026-11-20T10:00:00Z"}
+    shop.write([{**row, "url": "/a", "mid": "1"}])
+    shop.call("run")
+    shop.write([{**row, "url": "/b", "mid": "2"}])
+    assert (shop.call("run").json["delivered"], record().accepted()) == (1, 2)
+
+
+def test_abandon_wants_something_to_abandon(shop: Shop, record: Records) -> None:
+    shop.write(pages(3))
+    assert (shop.call("run", "--abandon").exit, record().accepted()) == (2, 0)
+
+
+def test_a_damaged_state_stops_with_words(shop: Shop, record: Records) -> None:
+    shop.write(pages(3))
+    shop.call("run", "--limit", "1")
+    (place,) = (shop.folder / ".clickreplay" / "small").iterdir()
+    for name in ("checkpoint.sqlite", "destination.json"):
+        whole = (place / name).read_bytes()
+        (place / name).write_bytes(b"")
+        for side in place.glob(f"{name}-*"):
+            side.unlink()
+        ended = shop.call("run")
+        assert (ended.exit, record().accepted()) == (5, 1)
+        assert "Traceback" not in ended.err
+        (place / name).write_bytes(whole)

@@ -14,17 +14,18 @@ from etl.delivery.settings import Bulk
 
 
 def departures(pace: Pace, seconds: float, lateness: random.Random | None = None, most: float = 0.0) -> list[float]:
-    """When requests leave if one is always ready; each wait ends up to `most` seconds late."""
+    """When requests leave if one is always ready; waits end, and requests leave, up to `most` seconds late."""
     now, left = 0.0, []
     while now < seconds:
         wait = pace.wait(now)
         if wait > 0:
             now += wait + (lateness.uniform(0, most) if lateness else 0.0)
             continue
-        pace.take(now)
-        left.append(now)
+        departure = pace.take(now)
+        departure.at = now + (lateness.uniform(0, most / 2) if lateness else 0.0)
+        left.append(departure.at)
         now += 1e-5
-    return left
+    return sorted(left)
 
 
 def most_within(left: list[float], span: float) -> int:

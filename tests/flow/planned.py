@@ -72,6 +72,7 @@ def plan(folder: Path, job: str, rows: Sequence[dict[str, Any]] | dict[str, str]
     found = read_text(head + job, folder / "job.yaml")
     place = state.place_of(found, folder / "state")
     place.create()
+    place.record()
     with Checkpoint.open(place.checkpoint, found.job, place.destination.address) as checkpoint:
         source = open_source(settings_of(found, None), found.folder, limits)
         run = make_plan(found, place, checkpoint, choice or Choice(), source, lambda *_: None)

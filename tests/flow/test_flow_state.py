@@ -43,6 +43,7 @@ def test_state_lies_beside_the_job_file_unless_told_otherwise(tmp_path: Path, mo
 def create(folder: Path, text: str, organisation: str | None = None) -> state.Place:
     place = state.place_of(job(text), folder)
     place.create()
+    place.record()
     place.checkpoint.touch()
     if organisation:
         state.remember_organisation(place, organisation)

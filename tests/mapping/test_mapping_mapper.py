@@ -94,7 +94,7 @@ def test_an_error_that_try_does_not_catch_costs_one_row() -> None:
     rows = [{"user": "u", "zone": zone} for zone in ["UTC"] * 37 + ["Atlantis"] + ["Europe/Kyiv"] * 12]
     mapped = map_rows(job, rows)
     assert mapped.rows == 50
-    assert failures(mapped) == [(39, None, "expression.failed")]
+    assert failures(mapped) == [(39, 0, "expression.failed")]
     assert sum(found.table.num_rows for found in mapped.by_rule) == 49
 
 

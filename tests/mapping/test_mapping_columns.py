@@ -1,0 +1,71 @@
+"""A job decides what a column means: no name of a source's column can take the place of ours, or of another."""
+
+import pyarrow as pa
+import pytest
+from mapping_job import HEAD, failures, faults, job_of, map_rows, values
+
+from etl.job.read import JobMistakes
+
+PAGE = "  - {type: pageViewed, page: {location: url}"
+
+
+@pytest.mark.parametrize(
+    "name", ["key_value", "contact.email", "id", "key", "_out", "_taken_0", "_item", "_group", "filters.x", "cleared"]
+)
+def test_a_column_with_a_name_of_ours_is_data_and_nothing_else(name: str) -> None:
+    job = job_of(f"events:\n{PAGE}, params: {{p: '\"{name}\"'}}}}\n" + PAGE + "}\n")
+    mapped = map_rows(job, [{"user": "u", "url": "/", name: "other@example.com"}])
+    for rule in (0, 1):
+        assert values(mapped, "key", rule) == ["u"]
+        assert values(mapped, "contact.email", rule) == [None]
+    assert values(mapped, "params.p") == ['"other@example.com"']
+
+
+@pytest.mark.parametrize("name", ["group", "order", "select", "My Col", 'a "quoted" one', "where.x", "ціна", "1st"])
+def test_a_value_that_is_exactly_a_columns_name_is_that_column(name: str) -> None:
+    job = job_of("events:\n  - type: pageViewed\n    page:\n      location: '" + name + "'\n")
+    assert values(map_rows(job, [{"user": "u", name: "x"}]), "page.location") == ["x"]
+
+
+def test_a_name_that_a_file_has_in_two_spellings_must_be_told_apart() -> None:
+    rows = [{"user": "u", "Price": "1", "price_2": "2", "url": "/"}]  # how the source gives `Price,price`
+    for text, expected in (("Price", '"1"'), ("price_2", '"2"')):
+        assert values(map_rows(job_of(f"events:\n{PAGE}, params: {{p: {text}}}}}\n"), rows), "params.p") == [expected]
+    with pytest.raises(JobMistakes, match="`price` may be `Price` or `price_2`"):
+        map_rows(job_of(f"events:\n{PAGE}, params: {{p: price}}}}\n"), rows)
+
+
+def test_a_cart_with_a_line_that_fails_as_try_does_not_see_is_marked_as_not_whole() -> None:
+    job = job_of(
+        "events:\n  - type: cartUpdated\n    lines: [cart]\n    recycleStateId: cart\n    products:\n      productId: sku\n"
+        "      quantity: \"'1'\"\n      price: \"'1'\"\n      at: \"timezone(tz, timestamptz '2026-01-01 00:00:00+00')\"\n"
+        + PAGE
+        + "}\n"
+    )
+    rows = [
+        {"user": "u", "cart": "k", "sku": s, "tz": tz, "url": "/"}
+        for s, tz in (("a", "UTC"), ("b", "Atlantis"), ("c", "UTC"))
+    ]
+    mapped = map_rows(job, rows)
+    lines = pa.concat_tables([found.table for found in mapped.by_rule if found.rule == 0], promote_options="default")
+    assert len(set(lines["_group"].to_pylist())) == 1
+    assert lines["fault:expression.failed"].to_pylist().count(True) == 1
+    assert (
+        sum(found.table.num_rows for found in mapped.by_rule if found.rule == 1) == 3
+    )  # the row's other match is whole
+    assert failures(mapped) == []
+
+
+def test_one_unreadable_time_at_the_top_does_not_spoil_the_column() -> None:
+    job = job_of(f"events:\n{PAGE}}}\n", HEAD + "time: {column: t}\n")
+    rows = [
+        {"user": "u", "url": "/", "t": t} for t in ("unknown", "0", "1763900000", "1763900001", "0001-01-01 00:00:00")
+    ]
+    assert faults(map_rows(job, rows)) == [["time"], ["time"], [], [], ["time"]]
+
+
+def test_large_whole_numbers_keep_their_digits_and_infinity_is_null() -> None:
+    schema = pa.schema([("user", pa.float64()), ("url", pa.string())])
+    numbers = [1234567890123456.0, float("inf"), 2.5]
+    mapped = map_rows(job_of(f"events:\n{PAGE}}}\n"), [{"user": n, "url": "/"} for n in numbers], schema)
+    assert values(mapped, "key") == ["1234567890123456", None, "2.5"]
