@@ -59,5 +59,12 @@ def day_of(job: Job, text: str | None) -> date | None:
 
 
 def only_of(text: str | None) -> frozenset[str]:
-    """Return the keyValues of `--only`."""
-    return frozenset(part.strip() for part in (text or "").split(",") if part.strip())
+    """Return the keyValues of `--only`; raise JobError where it names none: an unset variable must not send everything."""
+    if text is None:
+        return frozenset()
+    found = frozenset(part.strip() for part in text.split(",") if part.strip())
+    if not found:
+        raise JobError(
+            "--only names no keyValue", hint="say --only ID or --only ID,ID; leave it out to send everything"
+        )
+    return found

@@ -9,6 +9,7 @@ from hashlib import sha256
 
 import pyarrow as pa
 
+from etl.errors import InputError
 from etl.job.fingerprint import mapping_hash
 from etl.job.models import Job
 from etl.job.template import fill
@@ -34,7 +35,17 @@ def settings_of(job: Job, day: date | None) -> SourceSettings:
 
 def open_job_source(job: Job, day: date | None) -> Source:
     """Open the job's inputs; raise InputError where one is missing or cannot be read."""
-    return open_source(settings_of(job, day), job.folder)
+    source = open_source(settings_of(job, day), job.folder)
+    if not source.schema.names and not _is_ndjson(source, job):
+        names = ", ".join(found.shown for found in source.inputs[:3])
+        raise InputError(
+            f"{names}: empty, without even a header", hint="was the export cut off? A night without rows has its header"
+        )
+    return source
+
+
+def _is_ndjson(source: Source, job: Job) -> bool:
+    return format_of(source.inputs, job.source.format) == "ndjson"
 
 
 def fingerprint(job: Job, destination: str, day: date | None, inputs: Sequence[Input], kept: Sequence[str] = ()) -> str:

@@ -160,6 +160,7 @@ class _Planner:
         books.filtered += prepared.filtered
         books.invalid += prepared.invalid
         books.invalid_reasons += prepared.invalid_reasons
+        books.examples = {**prepared.examples, **books.examples}
         books.folded += prepared.folded
         books.times_twice += prepared.times_twice
         books.times_skipped += prepared.times_skipped

@@ -26,6 +26,8 @@ from etl.sql import connect
 from etl.tables import ELEMENT, FAULT, FILE, ORDINAL, ROW
 from etl.validation import Verdict, reasons_of, validate_events, validate_lines
 
+NO_PRODUCTS = "products.missing"
+
 #: Bytes that `time_param` may add to a body on its way out.
 _RESERVE = 80
 
@@ -39,6 +41,7 @@ class Prepared:
     filtered: Counter[str] = field(default_factory=Counter)
     invalid: int = 0
     invalid_reasons: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, str] = field(default_factory=dict)  # the first place of each reason
     events: list[pa.Table] = field(default_factory=list)
     lines: list[tuple[int, pa.Table]] = field(default_factory=list)
     quarantine: list[pa.Table] = field(default_factory=list)
@@ -52,6 +55,11 @@ class Prepared:
         if table.num_rows:
             self.quarantine.append(table)
             self.invalid += table.num_rows
+            for name, reasons, row in zip(
+                *(table[c].slice(0, 100).to_pylist() for c in ("file", "reasons", "row")), strict=True
+            ):
+                for reason in reasons:
+                    self.examples.setdefault(reason, f"{name}:{row}")
             for found in pc.value_counts(pc.list_flatten(table["reasons"])).to_pylist():
                 self.invalid_reasons[found["values"]] += found["counts"]
 
@@ -71,7 +79,8 @@ class Preparer:
         """Compile the job for a source; raise JobMistakes. `first_rows` are the files' hashes in a job without time."""
         self._files = list(files)
         self._first_rows = first_rows
-        self._mapper = Mapper(job, schema, now, only)
+        # Without a column there is nothing to check expressions against: lines of NDJSON, all of them unreadable or empty.
+        self._mapper = Mapper(job, schema, now, only) if schema.names else None
         self._sql = connect(memory="300MB")
         self.shapes = tuple(shape_of(index, job) for index in range(len(job.events)))
 
@@ -79,6 +88,9 @@ class Preparer:
         """Take one batch of the source."""
         result = Prepared(rows=batch.table.num_rows + len(batch.unread))
         result.refuse(unread_rows(batch.unread, self._files))
+        if self._mapper is None:
+            result.filtered["no_rule"] += batch.table.num_rows
+            return result
         mapped = self._mapper.map(batch.table)
         result.extra = mapped.matches - mapped.matched
         result.filtered = mapped.filtered
@@ -128,6 +140,11 @@ class Preparer:
         bad = np.zeros(matches.num_rows, dtype=bool)
         bad[owner[~verdict.good]] = True
         reasons = {reason: _any_of(owner, mask, matches.num_rows) for reason, mask in verdict.reasons.items()}
+        if (absent := reasons.get(NO_PRODUCTS)) is not None:
+            # Of a list that is not there nobody asks what its products lack.
+            reasons = {
+                r: m if r == NO_PRODUCTS or not r.startswith("products.") else m & ~absent for r, m in reasons.items()
+            }
         self._refuse(shape, matches, Verdict(~bad, reasons), batch, result)
         good = self._as_lines(shape, lines.append_column(GROUP, _keys(owner)), verdict)
         good = good.filter(pa.array(~bad[owner]))

@@ -66,13 +66,17 @@ class Caller:
             run = self._make_plan(checkpoint, self._source())
             stopped = guard_of(Books.from_json(run.books), self.job)
             notes = [*self._outlook(run), *self._unfinished(checkpoint, also_own=True)]
-            return self._summary(checkpoint, run, stopped, notes=notes)
+            summary = self._summary(checkpoint, run, stopped, notes=notes)
+            return replace(summary, planned=stopped is None)
 
     def _outlook(self, run: RunRow) -> list[str]:
         """What posting a plan will take, and where it lies."""
+        where = f"the outbox and the quarantine lie in {self.place.run(run.name)}"
+        if run.events == 0:
+            return [where]
         seconds = timedelta(seconds=round(run.events / self.job.delivery.rate))
         lasts = f"posting takes about {seconds} at {self.job.delivery.rate:g} requests a second"
-        return [lasts, f"the outbox and the quarantine lie in {self.place.run(run.name)}"]
+        return [lasts, where]
 
     def run(self) -> Summary:
         """Go on with the unfinished run of this date, then plan and post what is new; the runs of this call as one summary."""

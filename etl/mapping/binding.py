@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import duckdb
 
 from etl.job.mistakes import Mistake
@@ -112,4 +114,7 @@ def _words(error: duckdb.Error) -> str:
     """DuckDB's own words without its headings and its picture of the statement."""
     text = str(error).split("\n\nLINE ")[0].split("\nLINE ")[0]
     text = text.split("Error: ", 1)[-1].strip()
-    return " ".join(text.split("\n\tCandidate functions:")[0].split())
+    text = " ".join(text.split("Candidate functions:")[0].split())
+    if "VARCHAR" in text and re.search(r"INTEGER|BIGINT|DOUBLE|DECIMAL|FLOAT", text):
+        text += " (text is no number: give the column a type in `source.types`, or write try_cast(column as double))"
+    return text

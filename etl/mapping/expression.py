@@ -170,7 +170,10 @@ def parse(text: str, scope: Scope, connection: duckdb.DuckDBPyConnection) -> Exp
             raise ExpressionError(f"`{first}` may be `{scope.find(first)}` or `{first}_2`: write the one that you mean")
         found = scope.find(first)
         if found is None:
-            raise ExpressionError(_unknown_name(first, scope))
+            arrow = any(n.get("syntax_type") == "SINGLE_ARROW" for n, _ in _nodes(tree))
+            raise ExpressionError(
+                _unknown_name(first, scope) + ("; a lambda is written `lambda x: …`" if arrow else "")
+            )
         uses.add(found)
     safe = all(_never_fails(node) for node, _ in _nodes(tree))
     return Expression(f"({text}\n)", frozenset(uses), safe)
@@ -199,7 +202,8 @@ def _nodes(node: Any, bound: frozenset[str] = frozenset()) -> Iterator[tuple[Nod
         for child in node:
             yield from _nodes(child, bound)
     elif isinstance(node, dict):
-        if node.get("class") == "LAMBDA":
+        # `column -> 'key'` is JSON's arrow; DuckDB parses it as the lambda of old.
+        if node.get("class") == "LAMBDA" and node.get("syntax_type") != "SINGLE_ARROW":
             names = frozenset(
                 n["column_names"][0].lower() for n, _ in _nodes(node["lhs"]) if n["class"] == "COLUMN_REF"
             )

@@ -76,10 +76,13 @@ def number(sql: str, kind: str, decimal: str = ".") -> Cast:
 
 
 def point(sql: str, decimal: str) -> str:
-    """Return SQL of a number's text with the decimal sign as SQL writes it; a point in it then makes it none."""
+    """Return SQL of a number's text with the decimal sign as SQL writes it; a point in it then makes it none.
+
+    `1_000` is a number in SQL and in no export.
+    """
     if decimal == ".":
-        return sql
-    return f"CASE WHEN NOT contains({sql}, '.') THEN replace({sql}, '{decimal}', '.') END"
+        return f"CASE WHEN NOT contains({sql}, '_') THEN {sql} END"
+    return f"CASE WHEN NOT regexp_matches({sql}, '[._]') THEN replace({sql}, '{decimal}', '.') END"
 
 
 def flag(sql: str, kind: str) -> Cast:
@@ -116,7 +119,7 @@ def json(sql: str, kind: str) -> str:
         return f"CAST({sql} AS VARCHAR)"
     if kind.startswith(("STRUCT", "MAP", "UNION")) or is_list(kind):
         return f"CAST(to_json({sql}) AS VARCHAR)"
-    if kind == "TIMESTAMP":
+    if kind.startswith("TIMESTAMP") and kind != "TIMESTAMP WITH TIME ZONE":
         return f"CAST(to_json(strftime({sql}, '%Y-%m-%dT%H:%M:%S')) AS VARCHAR)"
     return f"CAST(to_json({text(sql, kind)}) AS VARCHAR)"
 

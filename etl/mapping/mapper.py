@@ -24,7 +24,6 @@ _NOT_OF_A_VALUE = (
     duckdb.CatalogException,
     duckdb.FatalException,
     duckdb.InternalException,
-    duckdb.OutOfMemoryException,
     duckdb.ParserException,
 )
 

@@ -113,6 +113,7 @@ class _Compiler:
         for name, text in self.job.let.items():
             layers = layers.evaluate({name: self.bind.expression(text, f"let.{name}", scope, layers)})
             scope = scope.plus(name)
+        self._windows_need_time()
         layers = self._filters(layers, scope)
         layers = self._wheres(layers, scope)
         layers = layers.without(("!filter.", "!bad:!filter.", "!where.", "!bad:!where."))
@@ -122,6 +123,13 @@ class _Compiler:
         rows = f"CREATE OR REPLACE TEMP TABLE {ROWS} AS {layers.sql}"
         columns = tuple(c for c in self.names.columns if c in self.used)
         return Program(columns, rows, tuple(self.job.named_filters), rules)
+
+    def _windows_need_time(self) -> None:
+        for rule in self.job.events:
+            key = rule.type if rule.type in self.job.dedupe else "default"
+            dedupe = self.job.dedupe.get(key)
+            if dedupe is not None and dedupe.kind == "window" and (rule.time or self.job.time) is None:
+                self.bind.mistake(f"dedupe.{key}", f"a window needs times, and the job has no `time` for {rule.type}")
 
     def _columns_in_use(self) -> set[str]:
         """The columns that any expression names: the rest is never read from the batch."""

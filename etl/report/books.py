@@ -20,6 +20,9 @@ class Books:
     filtered: Counter[str] = field(default_factory=Counter)
     invalid: int = 0
     invalid_reasons: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, str] = field(
+        default_factory=dict
+    )  # the first place (file:row) of each reason for being invalid
     duplicate: Counter[str] = field(default_factory=Counter)
     folded: int = 0
     events: int = 0

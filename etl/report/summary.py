@@ -9,6 +9,7 @@ from typing import Any
 
 from etl.errors import Exit, worst
 from etl.report.books import Books
+from schemas.faults import explain
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ class Summary:
     stopped: Stop | None = None
     exit: Exit = Exit.OK
     notes: tuple[str, ...] = ()
+    planned: bool = False  # nothing was posted, nor was it asked for
     earlier: tuple[Summary, ...] = field(default=())
 
     @property
@@ -111,8 +113,14 @@ def to_text(summary: Summary) -> str:
             },
         ),
     ]
-    for title, counts in (("filtered", b.filtered), ("invalid", b.invalid_reasons), ("duplicate", b.duplicate)):
+    for title, counts in (("filtered", b.filtered), ("duplicate", b.duplicate)):
         lines += [f"    {title}: {_list(counts)}"] if counts else []
+    for reason, count in b.invalid_reasons.most_common(_MOST_REASONS):
+        lines.append(f"    invalid: {reason} {_n(count)}, first at {b.examples.get(reason, '?')}. {explain(reason)}")
+    if len(b.invalid_reasons) > _MOST_REASONS:
+        lines.append(
+            f"    invalid: {len(b.invalid_reasons) - _MOST_REASONS} more reasons; each stands in the quarantine"
+        )
     if b.events:
         lines.append(
             f"    events: {_list(b.by_type)}; {_n(b.keys)} keyValues" + (f"; {b.first} … {b.last}" if b.first else "")
@@ -138,17 +146,20 @@ def to_text(summary: Summary) -> str:
         lines.append(f"    {_n(summary.requests)} requests in {summary.seconds:,.1f} s{rate}{resent}")
     lines += [f"    note: {note}" for note in summary.notes]
     if summary.guard:
-        lines.append(f"stopped by guard `{summary.guard}`: nothing more was sent")
+        sent = "nothing more was sent" if summary.requests else "nothing was sent"
+        lines.append(f"stopped by guard `{summary.guard}`: {sent}")
     if summary.stopped:
         lines.append(
             f"stopped: {summary.stopped.reason}"
             + (f"; resumes at {summary.stopped.resume_at}" if summary.stopped.resume_at else "")
         )
         lines += [f"    {summary.stopped.hint}"] if summary.stopped.hint else []
-    lines.append(f"exit {int(summary.exit)}: {_MEANING[summary.exit]}")
+    meaning = "planned; `clickreplay run` posts it" if summary.planned else _MEANING[summary.exit]
+    lines.append(f"exit {int(summary.exit)}: {meaning}")
     return "\n".join([*parts, *lines])
 
 
+_MOST_REASONS = 6
 _MEANING = {
     Exit.OK: "every event delivered, or nothing to do",
     Exit.BUG: "a bug",

@@ -43,7 +43,7 @@ def _spoken(kind: pa.DataType) -> str:
 def _hint(schema: pa.Schema, wanted: str) -> str:
     lists = list(_lists("", pa.struct(list(schema))))
     if not lists:
-        return "This input has no list column: leave `explode` out."
+        return "No column of this input holds a list in every row: mend the export, or leave `explode` out."
     near = difflib.get_close_matches(wanted, lists, n=1)
     return f"Did you mean `{near[0]}`?" if near else f"Its list columns: {', '.join(lists)}."
 

@@ -68,6 +68,8 @@ def _guarded(item: Input, read: Read) -> Read:
             return read(size)
         except EOFError as error:
             raise _damaged(item, "it is cut short") from error
+        except UnicodeError as error:
+            raise InputError(f"{item.shown} is not in its encoding: {error}", hint="Check source.encoding.") from error
         except (zlib.error, OSError, pa.ArrowException) as error:
             raise _damaged(item, "it is cut short" if "Truncated" in str(error) else str(error)) from error
 

@@ -307,8 +307,8 @@ def test_an_interrupt_drains_and_exits_75_and_the_same_command_goes_on(shop: Sho
 
 
 def test_a_second_run_while_one_is_at_work_is_refused_and_status_works(shop: Shop, record: Records) -> None:
-    shop.write(pages(200))
-    shop.job = shop.job.replace("rate: 1000/s", "rate: 40/s")
+    shop.write(pages(400))
+    shop.job = shop.job.replace("rate: 1000/s", "rate: 20/s")
     running = shop.start("run")
     _until(lambda: record().accepted() > 2)
     assert shop.call("run").exit == 75
@@ -320,8 +320,8 @@ def test_a_second_run_while_one_is_at_work_is_refused_and_status_works(shop: Sho
     running.kill()
     running.communicate(timeout=20)
     ended = shop.call("run", "--set", "delivery.rate=1000/s")
-    assert (ended.exit, ended.json["delivered"]) == (0, 200)
-    assert record().accepted() - 200 <= ended.json["resent"] <= 16
+    assert (ended.exit, ended.json["delivered"]) == (0, 400)
+    assert record().accepted() - 400 <= ended.json["resent"] <= 16
     assert shop.call("status").json["destinations"][0]["at_work"] is False
 
 
@@ -577,3 +577,46 @@ def test_a_damaged_state_stops_with_words(shop: Shop, record: Records) -> None:
         assert (ended.exit, record().accepted()) == (5, 1)
         assert "Traceback" not in ended.err
         (place / name).write_bytes(whole)
+
+
+def test_an_unset_variable_in_only_does_not_send_everything(shop: Shop, record: Records) -> None:
+    shop.write(pages(3))
+    for nothing in ("", " , "):
+        assert (shop.call("run", "--only", nothing).exit, record().requests()) == (2, [])
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "exit_code"),
+    [("a.csv", b"", 4), ("a.csv", b"\xef\xbb\xbf", 4), ("a.ndjson", b"", 0), ("a.ndjson", b"\n", 0)],
+)
+def test_an_empty_file_is_a_broken_csv_and_a_quiet_ndjson(name: str, text: bytes, exit_code: int, shop: Shop) -> None:
+    (shop.folder / name).write_bytes(text)
+    shop.job = shop.job.replace('"*.csv"', name)
+    ended = shop.call("run")
+    assert ended.exit == exit_code
+    assert exit_code == 4 or (ended.json["rows"], ended.json["events"]) == (0, 0)
+
+
+def test_lines_that_are_all_unreadable_are_invalid_and_stop_the_run(shop: Shop) -> None:
+    (shop.folder / "a.ndjson").write_text("{cut\n\n[1]\n")
+    shop.job = shop.job.replace('"*.csv"', "a.ndjson")
+    ended = shop.call("run")
+    assert (ended.exit, ended.json["guard"], ended.json["rows"], ended.json["invalid"]) == (5, "max_invalid", 2, 2)
+
+
+def test_an_expression_that_wants_too_much_memory_costs_its_matches(shop: Shop) -> None:
+    shop.write(pages(3))
+    shop.job = (
+        shop.job.replace("page: {location: url}", "page: {location: \"if(url = '/1', repeat(url, 900000000), url)\"}")
+        + "max_invalid: 50%\n"
+    )
+    ended = shop.call("run")
+    assert (ended.exit, ended.json["delivered"], ended.json["invalid_reasons"]) == (0, 2, {"expression.failed": 1})
+
+
+def test_what_is_invalid_is_explained_with_its_first_place(shop: Shop) -> None:
+    shop.write([*pages(2), {"user": "u", "url": "/", "time": "soon"}])
+    shop.job += "max_invalid: 50%\n"
+    out = shop.call("plan", as_json=False).out
+    assert "invalid: time 1, first at a.csv:4." in out
+    assert "planned" in out.splitlines()[-1]

@@ -69,3 +69,20 @@ def test_large_whole_numbers_keep_their_digits_and_infinity_is_null() -> None:
     numbers = [1234567890123456.0, float("inf"), 2.5]
     mapped = map_rows(job_of(f"events:\n{PAGE}}}\n"), [{"user": n, "url": "/"} for n in numbers], schema)
     assert values(mapped, "key") == ["1234567890123456", None, "2.5"]
+
+
+def test_jsons_arrow_works_and_the_lambda_of_old_is_told_how_to_be_written() -> None:
+    rows = [{"user": "u", "url": "/", "j": '{"a": {"b": "x"}}'}]
+    mapped = map_rows(job_of("events:\n  - type: pageViewed\n    page:\n      location: j->'a'->>'b'\n"), rows)
+    assert values(mapped, "page.location") == ["x"]
+    with pytest.raises(JobMistakes, match="a lambda is written `lambda x: …`"):
+        map_rows(
+            job_of("events:\n  - type: pageViewed\n    page:\n      location: list_transform([url], x -> x)[1]\n"), rows
+        )
+
+
+def test_a_window_without_times_is_a_mistake() -> None:
+    with pytest.raises(JobMistakes, match="a window needs times"):
+        map_rows(
+            job_of(f"events:\n{PAGE}}}\ndedupe: {{pageViewed: {{window: 5m, by: []}}}}\n"), [{"user": "u", "url": "/"}]
+        )
