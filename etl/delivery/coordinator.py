@@ -161,7 +161,7 @@ class Coordinator:
             self._stopped = Stopped(
                 f"the API rejected {tally.rejected:,} of {tally.verdicts:,} events "
                 f"({tally.rejected / tally.verdicts:.1%}); delivery.max_rejected is {most:.1%}",
-                "see what it said of them (`clickreplay rejects`), mend the job, or raise delivery.max_rejected",
+                "what it said of each stands in the checkpoint (state 3); mend the job, or raise delivery.max_rejected",
                 Exit.GUARD,
                 guard="max_rejected",
             )

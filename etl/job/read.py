@@ -30,9 +30,7 @@ def read_job(path: Path, overrides: Sequence[str] = ()) -> Job:
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
-        raise JobError(
-            f"{path}: there is no such job file", hint="`clickreplay init FILE` writes one from an export"
-        ) from None
+        raise JobError(f"{path}: there is no such job file", hint="copy one from jobs/ to start with") from None
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise JobMistakes(path, [Mistake(line, "", "is no UTF-8; save the job file as UTF-8")]) from None

@@ -21,7 +21,7 @@ _MARKERS = re.compile(r"_(SUCCESS|metadata|common_metadata|started.*|committed.*
 class Input:
     """One file to read.
 
-    `shown` is its path for people: relative to the job's folder when below it. `size` is in bytes, `mtime_ns` in
+    `shown` is its path for people: relative to the job's folder when below it or beside it. `size` is in bytes, `mtime_ns` in
     nanoseconds.
     """
 
@@ -133,7 +133,7 @@ def _input(path: Path, folder: Path) -> tuple[Input, tuple[int, int]]:
 def _shown(path: Path, folder: Path) -> str:
     """Return a path for people; a name that is no text shows its bytes escaped."""
     full = os.path.normpath(path)
-    below = os.path.relpath(full, folder) if Path(full).is_relative_to(folder) else full
+    below = os.path.relpath(full, folder) if Path(full).is_relative_to(folder.parent) else full
     return os.fsencode(below).decode("utf-8", "backslashreplace")
 
 

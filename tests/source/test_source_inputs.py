@@ -50,13 +50,14 @@ def test_a_name_with_the_signs_of_a_glob_is_a_name_first(tmp_path: Path) -> None
     assert shown(["a[1].csv"], tmp_path) == ["a[1].csv"]
 
 
-def test_size_and_time_are_the_files_own_and_what_lies_elsewhere_is_shown_in_full(tmp_path: Path) -> None:
-    make(tmp_path, "in/a.csv")
+def test_size_and_time_are_the_files_own_and_what_lies_beside_the_job_is_shown_from_there(tmp_path: Path) -> None:
+    make(tmp_path, "in/a.csv", "far/job/x")
     (tmp_path / "job").mkdir()
     (item,) = find_inputs(["../in/a.csv"], tmp_path / "job")
     info = (tmp_path / "in/a.csv").stat()
     assert (item.size, item.mtime_ns) == (info.st_size, info.st_mtime_ns)
-    assert item.shown == str(tmp_path / "in/a.csv")
+    assert item.shown == "../in/a.csv"
+    assert shown(["../../in/a.csv"], tmp_path / "far" / "job") == [str(tmp_path / "in/a.csv")]
 
 
 def test_nothing_found_says_what_was_looked_for_and_what_is_near(tmp_path: Path) -> None:
