@@ -14,6 +14,7 @@ import click
 from etl.cli.options import day_of, only_of
 from etl.cli.progress import shown_progress
 from etl.delivery.post import StopFlag
+from etl.errors import ClickreplayError
 from etl.flow.plan import Choice
 from etl.flow.run import Caller, Options, Talk
 from etl.job.read import read_job
@@ -31,7 +32,29 @@ def call(
     posts: bool,
     **options: Any,
 ) -> int:
-    """Plan or run a job and print its summary; return the exit code."""
+    """Plan or run a job and print its summary; return the exit code. With `as_json` an error is an object on stdout too."""
+    try:
+        return _call(job_file, overrides, day, only, sample, as_json=as_json, posts=posts, options=options)
+    except ClickreplayError as error:
+        if as_json:
+            stopped = {"reason": error.message, "resume_at": None, "hint": error.hint}
+            click.echo(
+                json.dumps({"guard": getattr(error, "guard", None), "stopped": stopped, "exit": int(error.exit)})
+            )
+        raise
+
+
+def _call(
+    job_file: Path,
+    overrides: tuple[str, ...],
+    day: str | None,
+    only: str | None,
+    sample: int | None,
+    *,
+    as_json: bool,
+    posts: bool,
+    options: dict[str, Any],
+) -> int:
     job = read_job(job_file, overrides)
     choice = Choice(day_of(job, day), only_of(only), sample)
     stop = StopFlag()

@@ -17,8 +17,8 @@ class Stopped:
     hint: str
 
 
-def guard_of(books: Books, job: Job) -> Stopped | None:
-    """Return the first guard that the books do not pass, or None."""
+def guard_of(books: Books, job: Job, *, trial: bool = False) -> Stopped | None:
+    """Return the first guard that the books do not pass, or None; a `trial` is a plan of a few keyValues or events."""
     expect = job.expect
     if expect.rows is not None and books.rows < expect.rows:
         return Stopped(
@@ -32,11 +32,12 @@ def guard_of(books: Books, job: Job) -> Stopped | None:
             f"{books.events:,} events, expected at least {expect.events:,} (expect.events)",
             "is the export complete? nothing was sent",
         )
-    if books.invalid and books.invalid_share > job.max_invalid:
+    tried = books.without_unread() if trial else books
+    if tried.invalid and tried.invalid_share > job.max_invalid:
         return Stopped(
             "max_invalid",
-            f"{books.invalid:,} invalid of {books.rows + books.extra - books.filtered.total():,} matches "
-            f"({books.invalid_share:.1%}), more than max_invalid {job.max_invalid:.1%}",
+            f"{tried.invalid:,} invalid of {tried.judged:,} matches ({tried.invalid_share:.1%}), "
+            f"more than max_invalid {job.max_invalid:.1%}",
             "the quarantine beside the outbox has each with its place and reasons",
         )
     if books.stale and job.delivery.method == "event" and job.delivery.stale == "stop":
@@ -55,5 +56,5 @@ def stale_guard(count: int, oldest: object) -> Stopped:
     return Stopped(
         "stale",
         f"{count:,} events are older than delivery.max_age (the oldest is of {oldest}); sent live they would start campaigns",
-        "use delivery.method: past_events for history, or say delivery.stale: drop or delivery.stale: send",
+        "say delivery.stale: drop or delivery.stale: send; history belongs into past_events, which this version does not have yet",
     )

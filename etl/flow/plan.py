@@ -159,6 +159,7 @@ class _Planner:
         books.extra += prepared.extra
         books.filtered += prepared.filtered
         books.invalid += prepared.invalid
+        books.unread += prepared.unread
         books.invalid_reasons += prepared.invalid_reasons
         books.examples = {**prepared.examples, **books.examples}
         books.folded += prepared.folded

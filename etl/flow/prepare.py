@@ -40,6 +40,7 @@ class Prepared:
     extra: int = 0
     filtered: Counter[str] = field(default_factory=Counter)
     invalid: int = 0
+    unread: int = 0
     invalid_reasons: Counter[str] = field(default_factory=Counter)
     examples: dict[str, str] = field(default_factory=dict)  # the first place of each reason
     events: list[pa.Table] = field(default_factory=list)
@@ -88,6 +89,7 @@ class Preparer:
         """Take one batch of the source."""
         result = Prepared(rows=batch.table.num_rows + len(batch.unread))
         result.refuse(unread_rows(batch.unread, self._files))
+        result.unread = len(batch.unread)
         if self._mapper is None:
             result.filtered["no_rule"] += batch.table.num_rows
             return result

@@ -64,7 +64,7 @@ class Caller:
         """Plan, post nothing; exit as `run` would before its first request."""
         with self._opened() as checkpoint:
             run = self._make_plan(checkpoint, self._source())
-            stopped = guard_of(Books.from_json(run.books), self.job)
+            stopped = self._guard(run)
             notes = [*self._outlook(run), *self._unfinished(checkpoint, also_own=True)]
             summary = self._summary(checkpoint, run, stopped, notes=notes)
             return replace(summary, planned=stopped is None)
@@ -209,11 +209,10 @@ class Caller:
 
     def _post(self, checkpoint: Checkpoint, run: RunRow) -> Summary:
         """Post what is pending of a run, as far as its guards and the API let it."""
-        if run.state == "planned" and (stopped := guard_of(Books.from_json(run.books), self.job)):
+        if run.state == "planned" and (stopped := self._guard(run)):
             return self._summary(checkpoint, run, stopped)
         if stopped := self._withdraw(checkpoint, run):
             return self._summary(checkpoint, run, stopped)
-        checkpoint.update_run(run.run, state="open", method=self.job.delivery.method)
         if self._pending(checkpoint, run) == 0:
             return self._ended(checkpoint, run, None)
         if self.left == 0:
@@ -221,10 +220,17 @@ class Caller:
             return self._summary(checkpoint, run, None, stop=stop, exit_code=Exit.AGAIN)
         try:
             with open_target(self.job, self.place, self.talk.say) as target:
+                checkpoint.update_run(run.run, state="open", method=self.job.delivery.method)
                 result = self._deliver(checkpoint, run, target)
         except RefusedError as error:
             return self._summary(checkpoint, run, None, stop=Stop(error.message, error.hint), exit_code=error.exit)
+        if result.stopped and not _tried(checkpoint, run):
+            # Nothing has left: the plan may still be made anew without a word about what was sent.
+            checkpoint.update_run(run.run, state="planned")
         return self._ended(checkpoint, run, result)
+
+    def _guard(self, run: RunRow) -> Stopped | None:
+        return guard_of(Books.from_json(run.books), self.job, trial=run.kind == "trial")
 
     def _deliver(self, checkpoint: Checkpoint, run: RunRow, target: Target) -> Result:
         before = _tried(checkpoint, run)
@@ -244,7 +250,7 @@ class Caller:
     def _withdraw(self, checkpoint: Checkpoint, run: RunRow) -> Stopped | None:
         delivery = self.job.delivery
         live = delivery.method == "event"
-        with TemporaryDirectory(dir=self.place.folder, prefix="withdraw-") as name:
+        with TemporaryDirectory(dir=self.place.folder, prefix=self.place.passing) as name:
             folder = Path(name)
             with connect(memory="500MB", folder=folder, reads=[self.place.folder]) as sql:
                 found = withdrawn(
@@ -302,6 +308,11 @@ class Caller:
         exit_code: Exit = Exit.OK,
         notes: list[str] | None = None,
     ) -> Summary:
+        if "keep" in self.job.model_fields_set:
+            notes = [
+                *(notes or []),
+                "`keep` is for a later version: this one takes no contact data of finished runs away",
+            ]
         if guard is not None and stop is None:
             stop, exit_code = Stop(guard.reason, guard.hint), Exit.GUARD
         return summarise(
@@ -319,7 +330,7 @@ class Caller:
 def _tried(checkpoint: Checkpoint, run: RunRow) -> int:
     """Return how many events of a run have been sent, or tried."""
     counts = checkpoint.counts(run.run)
-    return counts.delivered + counts.rejected + counts.unknown + counts.retry
+    return counts.delivered + counts.rejected + counts.unknown + counts.sent
 
 
 def _mapping_changed(run: RunRow) -> Stopped:

@@ -90,6 +90,11 @@ class Place:
         """Where a plan is being made; what lies here was never finished."""
         return self.folder / "planning"
 
+    @property
+    def passing(self) -> str:
+        """How the names of folders begin that a call uses and takes away again."""
+        return "passing-"
+
     def run(self, name: str) -> Path:
         """The folder of a run."""
         return self.folder / "runs" / name
@@ -104,7 +109,8 @@ class Place:
         try:
             for folder in (self.folder, self.ledger, self.folder / "runs"):
                 folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self.folder.chmod(0o700)
+            for folder in (self.folder.parent, self.folder):
+                folder.chmod(0o700)
         except OSError as error:
             raise StateError(
                 f"the state folder {self.folder} cannot be written: {error.strerror}",
@@ -119,9 +125,9 @@ class Place:
             write_private(file, json.dumps(known))
 
     def forget_all_but(self, names: set[str]) -> None:
-        """Remove folders of runs that were never recorded: their plan was cut between the folder and the record."""
-        for folder in (self.folder / "runs").iterdir():
-            if folder.name not in names:
+        """Remove what calls that were cut have left: runs that were never recorded, a plan half made, tables on their way."""
+        for folder in (*self.folder.glob("runs/*"), *self.folder.glob(f"{self.passing}*"), self.planning):
+            if folder.is_dir() and (folder.parent.name != "runs" or folder.name not in names):
                 shutil.rmtree(folder)
 
     def clear_planning(self) -> Path:

@@ -59,6 +59,10 @@ class Binder:
                 continue  # the whole expression is bound next, and says it better
             if any(map(kinds.is_text, types)) and any(map(_is_numberish, types)):
                 shown = left if kinds.is_text(types[0]) else right
+                if shown.startswith("'"):
+                    raise ExpressionError(
+                        f"compares a number with text ({left} with {right}): write the number without quotes"
+                    )
                 raise ExpressionError(
                     f"compares text with a number ({left} with {right}): give the column a type in `source.types`, "
                     f"or write try_cast({shown} as double)"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 
 
 @dataclass(slots=True)
@@ -19,6 +19,7 @@ class Books:
     extra: int = 0
     filtered: Counter[str] = field(default_factory=Counter)
     invalid: int = 0
+    unread: int = 0  # of these, rows that could not be read
     invalid_reasons: Counter[str] = field(default_factory=Counter)
     examples: dict[str, str] = field(
         default_factory=dict
@@ -42,11 +43,19 @@ class Books:
         ends = self.filtered.total() + self.invalid + self.duplicate.total() + self.folded + self.events
         return self.rows + self.extra - ends
 
+    def without_unread(self) -> Books:
+        """Return these books without the rows that could not be read: they are nobody's, and a trial looks at a few keyValues."""
+        return replace(self, rows=self.rows - self.unread, invalid=self.invalid - self.unread, unread=0)
+
+    @property
+    def judged(self) -> int:
+        """Rows and extra less what was filtered: what `invalid` is a share of (RULES §3, `max_invalid`)."""
+        return self.rows + self.extra - self.filtered.total()
+
     @property
     def invalid_share(self) -> float:
-        """Invalid ÷ (rows + extra − filtered) (RULES §3, `max_invalid`)."""
-        base = self.rows + self.extra - self.filtered.total()
-        return self.invalid / base if base else 0.0
+        """Invalid ÷ (rows + extra − filtered)."""
+        return self.invalid / self.judged if self.judged else 0.0
 
     def to_json(self) -> str:
         """Return the books as JSON text."""

@@ -1,5 +1,6 @@
 """`run` by hand: what is sent, what is not sent again, what stops it, and with which exit code (RULES §2, §8)."""
 
+import json
 import signal
 import stat
 import time
@@ -389,6 +390,11 @@ def test_require_state_wants_a_ledger_and_new_state_starts_one(shop: Shop) -> No
     assert shop.call("run", "--require-state").exit == 0
 
 
+def test_an_error_before_there_is_a_plan_is_an_object_on_stdout_too(shop: Shop) -> None:
+    ended = shop.call("run", "--set", "delivery.rate=fast")
+    assert (ended.exit, ended.json["exit"], "delivery.rate" in ended.json["stopped"]["reason"]) == (2, 2, True)
+
+
 def test_dates_fill_the_path_and_each_has_its_own_run(shop: Shop, record: Records) -> None:
     shop.job = shop.job.replace('"*.csv"', '"day-{{ date }}.csv"')
     shop.write(pages(3), "day-2026-11-20.csv")
@@ -454,7 +460,7 @@ def test_a_signal_while_planning_ends_it_and_nothing_was_sent(shop: Shop, record
     out, err = running.communicate(timeout=30)
     assert running.returncode == 75
     assert "interrupted while planning" in err
-    assert (out, record().requests()) == ("", [])
+    assert (json.loads(out)["exit"], record().requests()) == (75, [])
 
 
 def test_what_a_cut_call_left_behind_is_tidied_by_the_next(shop: Shop, record: Records) -> None:
@@ -469,10 +475,14 @@ def test_what_a_cut_call_left_behind_is_tidied_by_the_next(shop: Shop, record: R
         database.execute("UPDATE runs SET merged = 0")
     orphan = place / "runs" / "000002-never"
     orphan.mkdir()
+    leftovers = [orphan, place / "planning", place / "passing-abc"]
+    for folder in leftovers[1:]:
+        folder.mkdir()
+        (folder / "staged.parquet").touch()
     shop.write(pages(4))
     assert shop.call("run").json["delivered"] == 1
     assert segment.exists()
-    assert not orphan.exists()
+    assert not any(folder.exists() for folder in leftovers)
     assert record().accepted() == 4
 
 
@@ -620,3 +630,19 @@ def test_what_is_invalid_is_explained_with_its_first_place(shop: Shop) -> None:
     out = shop.call("plan", as_json=False).out
     assert "invalid: time 1, first at a.csv:4." in out
     assert "planned" in out.splitlines()[-1]
+
+
+def test_rows_that_cannot_be_read_are_nobodys_and_do_not_stop_a_trial(shop: Shop) -> None:
+    (shop.folder / "a.csv").write_text(csv_text(pages(4)) + "ragged\n" * 3)
+    assert shop.call("run").json["guard"] == "max_invalid"
+    ended = shop.call("run", "--only", "u1")
+    assert (ended.exit, ended.json["invalid"], ended.json["delivered"]) == (0, 3, 1)
+
+
+def test_a_run_refused_before_its_first_event_left_may_be_planned_anew(shop: Shop, record: Records) -> None:
+    shop.write(pages(3))
+    shop.key = None
+    assert shop.call("run").exit == 77
+    shop.key = "k"
+    shop.job = shop.job.replace("page: {location: url}", "page: {location: lower(url)}")
+    assert (shop.call("run").exit, record().accepted()) == (0, 3)
