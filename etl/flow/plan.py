@@ -118,6 +118,7 @@ class _Planner:
         self.job, self.place, self.checkpoint, self.choice, self.source = job, place, checkpoint, choice, source
         self.now, self.folder, self.progress = now, folder, progress
         self.books = Books()
+        self.examples: dict[str, tuple[int, int]] = {}
         untimed = any((rule.time or job.time) is None for rule in job.events)
         first_rows = [source.first_rows_hash(i) for i in range(len(source.inputs))] if untimed else None
         self.files = [found.shown for found in source.inputs]
@@ -149,6 +150,7 @@ class _Planner:
         for leftover in (*self.folder.glob("staged*"), *self.folder.glob("lines-*"), *self.folder.glob("sent-*")):
             leftover.unlink()
         shutil.rmtree(self.folder / "spill", ignore_errors=True)
+        books.examples = {reason: f"{self.files[file]}:{row}" for reason, (file, row) in self.examples.items()}
         if books.balance != 0:
             raise AssertionError(f"the books do not balance by {books.balance}: {books}")
         return books
@@ -161,7 +163,8 @@ class _Planner:
         books.invalid += prepared.invalid
         books.unread += prepared.unread
         books.invalid_reasons += prepared.invalid_reasons
-        books.examples = {**prepared.examples, **books.examples}
+        for reason, place in prepared.examples.items():
+            self.examples[reason] = min(place, self.examples.get(reason, place))
         books.folded += prepared.folded
         books.times_twice += prepared.times_twice
         books.times_skipped += prepared.times_skipped

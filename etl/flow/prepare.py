@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from etl.flow.quarantine import invalid_lines, invalid_matches, unread_rows
+from etl.flow.quarantine import first_places, invalid_lines, invalid_matches, unread_rows
 from etl.job.models import Job
 from etl.mapping.mapper import Mapper, RuleMatches
 from etl.mapping.program import EXPRESSION_FAILED, GROUP, ITEM, LINE
@@ -36,13 +36,14 @@ _RESERVE = 80
 class Prepared:
     """What one batch became. `lines` wait, by rule, until their carts are whole."""
 
+    files: Sequence[str]
     rows: int = 0
     extra: int = 0
     filtered: Counter[str] = field(default_factory=Counter)
     invalid: int = 0
     unread: int = 0
     invalid_reasons: Counter[str] = field(default_factory=Counter)
-    examples: dict[str, str] = field(default_factory=dict)  # the first place of each reason
+    examples: dict[str, tuple[int, int]] = field(default_factory=dict)  # the first place (file, row) of each reason
     events: list[pa.Table] = field(default_factory=list)
     lines: list[tuple[int, pa.Table]] = field(default_factory=list)
     quarantine: list[pa.Table] = field(default_factory=list)
@@ -56,11 +57,8 @@ class Prepared:
         if table.num_rows:
             self.quarantine.append(table)
             self.invalid += table.num_rows
-            for name, reasons, row in zip(
-                *(table[c].slice(0, 100).to_pylist() for c in ("file", "reasons", "row")), strict=True
-            ):
-                for reason in reasons:
-                    self.examples.setdefault(reason, f"{name}:{row}")
+            for reason, place in first_places(table, self.files).items():
+                self.examples[reason] = min(place, self.examples.get(reason, place))
             for found in pc.value_counts(pc.list_flatten(table["reasons"])).to_pylist():
                 self.invalid_reasons[found["values"]] += found["counts"]
 
@@ -87,7 +85,7 @@ class Preparer:
 
     def prepare(self, batch: Batch) -> Prepared:
         """Take one batch of the source."""
-        result = Prepared(rows=batch.table.num_rows + len(batch.unread))
+        result = Prepared(self._files, rows=batch.table.num_rows + len(batch.unread))
         result.refuse(unread_rows(batch.unread, self._files))
         result.unread = len(batch.unread)
         if self._mapper is None:
@@ -164,7 +162,7 @@ class Preparer:
 
     def fold(self, shape: Shape, lines: pa.Table) -> Prepared:
         """Fold lines whose carts are whole, sorted by cart and place; what is invalid now is so with all its lines (RULES §3)."""
-        result = Prepared()
+        result = Prepared(self._files)
         folded = fold(shape, lines, self._sql)
         result.repeats = folded.repeats
         lost = folded.invalid

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from etl.source.chunk import Unread
 from etl.sql import fetch, quote
@@ -57,6 +58,16 @@ def invalid_lines(
         },
         schema=QUARANTINE,
     )
+
+
+def first_places(refused: pa.Table, files: Sequence[str]) -> dict[str, tuple[int, int]]:
+    """Return for each reason among the quarantine's rows the first place that it holds for: index of the file, row."""
+    reasons = refused["reasons"].combine_chunks()
+    owner = pc.list_parent_indices(reasons)
+    file = pc.index_in(refused["file"], pa.array(files, pa.string())).take(owner)
+    listed = pa.table({"reason": pc.list_flatten(reasons), "file": file, "row": refused["row"].take(owner)})
+    firsts = listed.group_by(["reason", "file"]).aggregate([("row", "min")]).sort_by([("file", "descending")])
+    return {first["reason"]: (first["file"], first["row_min"]) for first in firsts.to_pylist()}
 
 
 def _as_json(table: pa.Table, connection: duckdb.DuckDBPyConnection) -> pa.Array:

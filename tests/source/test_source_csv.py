@@ -70,6 +70,7 @@ CELLS = st.text(st.one_of(st.sampled_from(',;"\n\r\t \0é€😀'), st.character
 )
 @settings(max_examples=150, deadline=None)
 @example(records=[["a", "b", '"']], ends="\n", quoting=csv.QUOTE_ALL, block=2, last_newline=False)
+@example(records=[["", "", "\r"]], ends="\n", quoting=csv.QUOTE_MINIMAL, block=1, last_newline=False)
 def test_what_the_standard_library_writes_is_read_back_with_its_line_numbers(
     tmp_path_factory: pytest.TempPathFactory,
     records: list[list[str]],
@@ -81,7 +82,8 @@ def test_what_the_standard_library_writes_is_read_back_with_its_line_numbers(
     blob = wrote([["x", "y", "z"]], ends)
     lines, expected = [], []
     for record in records:
-        text = wrote([record], ends, quoting)
+        # Some Pythons leave a last \r unquoted before \n: nobody could tell it from an end of line.
+        text = wrote([record], ends, csv.QUOTE_ALL if record[-1].endswith("\r") else quoting)
         lines.append(blob.count(b"\n") + 1)
         expected.append(tuple(record))
         blob += text
