@@ -3,8 +3,8 @@
 It alone touches lanes, pace and checkpoint.
 
 Round by round: gather outcomes, choose what goes next, write both in one transaction, hand over. So an intent is with
-the operating system before its request leaves, and a slot is free when its verdict is (RULES §6). A claim for power
-loss would be written here too, ahead of the intents.
+the operating system before its request leaves, and a slot is free when its verdict is (RULES §6). Only what is claimed
+is chosen; a spent claim is renewed between two rounds, when every intent of the old one is written.
 """
 
 from __future__ import annotations
@@ -13,18 +13,21 @@ import math
 import random
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from queue import Empty
+from zoneinfo import ZoneInfo
 
 from etl.delivery.answers import Answer, Outcome
 from etl.delivery.breaker import Breaker
 from etl.delivery.checkpoint import DOUBTS_AT_MOST, Checkpoint, Ruling, State
+from etl.delivery.claims import Claims
 from etl.delivery.exchange import Exchange
 from etl.delivery.lanes import Lanes, Place
-from etl.delivery.methods import method_of
+from etl.delivery.method import Method, Reading
 from etl.delivery.outbox import Outbox
 from etl.delivery.pace import Pace
+from etl.delivery.parcel import Parcel
 from etl.delivery.sender import Done, Senders
 from etl.delivery.settings import Progress, Result, Settings, Stopped
 from etl.delivery.stop import StopFlag
@@ -35,6 +38,8 @@ from etl.errors import Exit
 _TICK = 0.5  # seconds between two looks at the clock, and two reports, when nothing happens
 _GRACE = 1.0  # seconds that a thread has to hand back an exchange whose time is up, when the run ends
 _AGAIN = "run the same command again to go on"
+_LONGEST_WAIT = 900.0  # seconds that a run waits for its window to open (RULES §7)
+_STRANGE_ANSWERS = 3  # answers in a row that do not match their request, after which the run stops (RULES §6)
 
 
 class Coordinator:
@@ -45,6 +50,7 @@ class Coordinator:
         outbox: Outbox,
         checkpoint: Checkpoint,
         run: int,
+        method: Method,
         settings: Settings,
         progress: Callable[[Progress], None],
         stop: StopFlag,
@@ -53,13 +59,14 @@ class Coordinator:
         self._outbox, self._checkpoint, self._run, self._settings = outbox, checkpoint, run, settings
         self._progress, self._stop, self._limit = progress, stop, limit
         self._clock = time.monotonic
-        self._method = method_of(settings)
-        self._url = settings.api.rstrip("/") + self._method.path
+        self._method = method
+        self._url = settings.api.rstrip("/") + method.path
         now = self._clock()
         resends = settings.on_unknown == "resend"
         self._lanes = Lanes(
             outbox.places(checkpoint.settled(run, settings.on_unknown)), checkpoint.doubts(run) if resends else {}
         )
+        self._claims = Claims(checkpoint, run, self._lanes, len(outbox), method.max_events, settings.rate, now)
         self._pace = Pace(settings.rate, settings.bulk, now)
         self._breaker = Breaker(settings.concurrency, settings.patience)
         self._tally = Tally(checkpoint.counts(run), len(outbox))
@@ -67,6 +74,8 @@ class Coordinator:
         self._overdue: set[Exchange] = set()
         self._rulings: list[Ruling] = []
         self._stopped: Stopped | None = None
+        self._strange = 0  # answers in a row that do not match their request
+        self._window_changes = 0.0  # when to look at the window again, seconds since 1970
         self._started = self._written = now
         self._requests = self._resent = 0
         self._uncounted_requests = self._uncounted_resent = 0
@@ -87,6 +96,9 @@ class Coordinator:
                     self._abandon(senders)
                     break
                 self._hand_over(senders, self._choose())
+                if self._claims.spent and self._stopped is None and not self._lanes.empty:
+                    self._claims.renew(self._clock())
+                    continue
                 self._report()
                 if self._finished():
                     break
@@ -96,6 +108,7 @@ class Coordinator:
             senders.close()
             for exchange in self._in_flight:
                 exchange.cut()
+        self._claims.release()
         if self._stopped is None and not self._lanes.empty:
             self._stopped = Stopped("limit", f"{self._limit:,} events were sent, as asked; {_AGAIN}", Exit.AGAIN)
         self._report(last=True)
@@ -139,7 +152,24 @@ class Coordinator:
         if self._stop.requested:
             self._stopped = Stopped("interrupted", _AGAIN, Exit.AGAIN)
         else:
+            self._watch_window(now)
             self._watch_patience(now)
+
+    def _watch_window(self, now: float) -> None:
+        """Let nothing go while the window is closed; end the call where it stays closed for long."""
+        window = self._settings.window
+        if window is None or time.time() < self._window_changes:
+            return
+        clock = datetime.now(UTC)
+        is_open, until = window.look(clock)
+        self._window_changes = until.timestamp()
+        if is_open:
+            return
+        wait = (until - clock).total_seconds()
+        self._pace.pause(now + wait)
+        if wait > _LONGEST_WAIT:
+            reason = f"outside delivery.window, which opens at {until.astimezone(ZoneInfo(window.zone)):%Y-%m-%d %H:%M}"
+            self._stopped = Stopped(reason, _AGAIN, Exit.AGAIN, resume_at=_iso(until))
 
     def _watch_patience(self, now: float) -> None:
         since = self._breaker.failing_since
@@ -171,19 +201,20 @@ class Coordinator:
     def _choose(self) -> list[Exchange]:
         """Return the requests that may leave now, with the events of each."""
         chosen: list[Exchange] = []
-        while self._stopped is None:
+        while self._stopped is None and not self._claims.spent:
             now = self._clock()
             if len(self._in_flight) + len(chosen) >= self._breaker.slots(now) or self._pace.wait(now) > 0:
                 break
             most = self._method.max_events
             if self._pace.room is not None:
                 most = min(most, self._pace.room)
-            places = self._lanes.take(now, most, self._fresh_left())
+            self._claims.look_ahead()
+            parcel = Parcel(self._method, self._outbox, self._claims)
+            places = self._lanes.take(now, most, self._fresh_left(), parcel.load)
             if not places:
                 break
             self._tally.tried += sum(place.tries == 1 for place in places)
-            body = self._method.wrap([self._outbox.event(place.seq) for place in places])
-            chosen.append(Exchange(places, body, now, self._pace.take(now, len(places))))
+            chosen.append(Exchange(places, parcel.wrapped(), now, self._pace.take(now, len(places))))
         return chosen
 
     def _hand_over(self, senders: Senders, chosen: list[Exchange]) -> None:
@@ -255,12 +286,12 @@ class Coordinator:
             self._refuse(exchange, outcome, wrong)
             return
         if isinstance(outcome, Answer):
-            verdicts = self._method.read(outcome, [place.doubts > 0 for place in exchange.places])
+            reading = self._method.read(outcome, exchange.body, [place.doubts > 0 for place in exchange.places])
             if outcome.status in SLOWER:
                 self._pace.refused(now, exchange.started, outcome.retry_after)
         else:
-            verdicts = [without_answer(outcome)] * len(exchange.places)
-        if any(v.state in (State.DELIVERED, State.REJECTED) for v in verdicts):
+            reading = Reading([without_answer(outcome)] * len(exchange.places))
+        if reading.refused_whole or any(v.state in (State.DELIVERED, State.REJECTED) for v in reading.verdicts):
             self._breaker.through()
             self._pace.passed(now)
             latency = now - exchange.started
@@ -268,8 +299,26 @@ class Coordinator:
         else:
             self._breaker.failed(now, exchange.started)
             self._tally.trouble(outcome)
-        self._rule(exchange, verdicts, left=exchange.left_at is not None)
+        if reading.refused_whole:
+            for place in exchange.places:
+                place.company = max(1, len(exchange.places) // 2)
+        self._rule(exchange, reading.verdicts, left=exchange.left_at is not None, at_once=reading.refused_whole)
         self._watch_rejected()
+        if isinstance(outcome, Answer):
+            self._watch_answers(reading)
+
+    def _watch_answers(self, reading: Reading) -> None:
+        """Stop the run where an answer says that it cannot go on, or answers do not fit what was asked."""
+        self._strange = self._strange + 1 if reading.mismatch else 0
+        if reading.fatal is not None:
+            self._refused(reading.fatal)
+        elif self._strange >= _STRANGE_ANSWERS and self._stopped is None:
+            self._stopped = Stopped(
+                f"{self._strange} answers in a row do not match their requests: {reading.verdicts[0].detail}",
+                "nobody can tell what was accepted: ask the API's support what its answer means, then run again",
+                Exit.GUARD,
+                guard="answers",
+            )
 
     def _refuse(self, exchange: Exchange, outcome: Outcome, wrong: Fatal) -> None:
         """Stop the run; the events themselves are not to blame, and wait for the next call."""
@@ -279,28 +328,40 @@ class Coordinator:
             [Verdict(State.RETRY, status, wrong.reason)] * len(exchange.places),
             left=exchange.left_at is not None,
         )
+        self._refused(wrong)
+
+    def _refused(self, wrong: Fatal) -> None:
         if self._stopped is None or self._stopped.exit is not Exit.REFUSED:
             self._stopped = Stopped(wrong.reason, f"{wrong.hint}; then {_AGAIN}", Exit.REFUSED)
 
-    def _rule(self, exchange: Exchange, verdicts: list[Verdict], *, left: bool) -> None:
-        """Say what becomes of each event: its turn is over, or it goes again."""
+    def _rule(self, exchange: Exchange, verdicts: Sequence[Verdict], *, left: bool, at_once: bool = False) -> None:
+        """Say what becomes of each event: its turn is over, or it goes again (`at_once`, or after a while)."""
         if not left:
             self._uncounted_requests -= 1
         now = self._clock()
+        rulings: dict[tuple[int, bool], tuple[Verdict, list[int]]] = {}
         for place, verdict in zip(exchange.places, verdicts, strict=True):
             was_unknown = place.doubts > 0
-            if not left and was_unknown:
-                self._uncounted_resent -= 1
-            doubt = verdict.state is State.UNKNOWN
-            # Refused for now says nothing of the tries before: an event that may be there already stays so.
-            state = State.UNKNOWN if verdict.state is State.RETRY and was_unknown else verdict.state
-            self._rulings.append(Ruling(place.seq, state, verdict.status, verdict.detail, doubt, left))
-            place.doubts += doubt
-            self._tally.move(State.UNKNOWN if was_unknown else None, state)
+            kind = (id(verdict), was_unknown)
+            if kind in rulings:
+                rulings[kind][1].append(place.seq)
+            else:
+                rulings[kind] = (verdict, [place.seq])
+            if verdict.state is State.UNKNOWN:
+                place.doubts += 1
+                self._claims.doubt(place.seq)
             if self._goes_again(place, verdict.state):
-                self._lanes.again(place, now + self._backoff(place))
+                self._lanes.again(place, now if at_once else now + self._backoff(place))
             else:
                 self._lanes.done(place)
+        for (_, was_unknown), (verdict, seqs) in rulings.items():
+            if not left and was_unknown:
+                self._uncounted_resent -= len(seqs)
+            # Refused for now says nothing of the tries before: an event that may be there already stays so.
+            state = State.UNKNOWN if verdict.state is State.RETRY and was_unknown else verdict.state
+            doubt = verdict.state is State.UNKNOWN
+            self._rulings.append(Ruling(seqs, state, verdict.status, verdict.detail, doubt, left))
+            self._tally.move(State.UNKNOWN if was_unknown else None, state, len(seqs))
 
     def _goes_again(self, place: Place, state: State) -> bool:
         if state is State.UNKNOWN:
@@ -389,4 +450,8 @@ def _iso_in(seconds: float) -> str:
         at = datetime.now(UTC) + timedelta(seconds=seconds)
     except OverflowError:
         return datetime.max.replace(tzinfo=UTC, microsecond=0).isoformat()
+    return _iso(at)
+
+
+def _iso(at: datetime) -> str:
     return at.replace(microsecond=0).isoformat().replace("+00:00", "Z")

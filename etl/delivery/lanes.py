@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import heapq
 from array import array
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 # How many events of busy lanes one look may pass over: the coordinator has answers to attend to meanwhile.
 _LOOK = 20_000
 
+#: Takes the event of a seq into the request that is being filled; False where it has no room for it.
+Load = Callable[[int], bool]
+
 
 @dataclass(slots=True, eq=False)
 class Place:
-    """An event on its way: where it stands, how often this call has tried it, how often its outcome was unknown."""
+    """An event on its way: where it stands, how often this call has tried it, how often its outcome was unknown.
+
+    `company` is how many events the request that carries it next may have in all, None for any number: it falls by half
+    each time that the API refuses a request as a whole.
+    """
 
     seq: int
     lane: int
     tries: int = 0
     doubts: int = 0
+    company: int | None = None
 
 
 class _Line:
@@ -33,9 +41,11 @@ class _Line:
     def push(self, seq: int) -> None:
         self._seqs.append(seq)
 
-    def pop(self) -> int | None:
-        if self._head == len(self._seqs):
-            return None
+    def first(self, count: int) -> array[int]:
+        return self._seqs[self._head : self._head + count]
+
+    def pop(self) -> int:
+        """Take the first; IndexError when nobody waits."""
         seq = self._seqs[self._head]
         self._head += 1
         if self._head > 1024 and self._head * 2 > len(self._seqs):
@@ -43,14 +53,8 @@ class _Line:
             self._head = 0
         return seq
 
-
-@dataclass(slots=True)
-class _Lane:
-    """A lane with events whose turn is not over: how many are in a request now, who is to be tried again, who waits."""
-
-    flying: int
-    again: list[tuple[float, Place]] = field(default_factory=list)
-    waiting: _Line | None = None
+    def __len__(self) -> int:
+        return len(self._seqs) - self._head
 
 
 class Lanes:
@@ -63,15 +67,19 @@ class Lanes:
     def __init__(self, places: Iterator[tuple[int, int]], doubts: dict[int, int] | None = None) -> None:
         self._places = places
         self._doubts = doubts or {}
-        self._busy: dict[int, _Lane] = {}
-        self._ready: list[tuple[int, int]] = []  # seq, lane: the first of its lane, which is kept busy for it
-        self._again: list[tuple[float, int]] = []  # when, lane: something of it is to be tried again, nothing is flying
+        # A lane is busy while it is in here: how many of its events are in a request now; 0 while one of them is ready
+        # to go or is to be tried again.
+        self._under_way: dict[int, int] = {}
+        self._again: dict[int, list[tuple[float, Place]]] = {}
+        self._waiting: dict[int, _Line] = {}
+        self._ready: list[tuple[int, int]] = []  # seq, lane: the first of its lane
+        self._due: list[tuple[float, int]] = []  # when, lane: what is to be tried again
         self._next = next(places, None)
 
     @property
     def empty(self) -> bool:
         """True when every event has ended its turn."""
-        return self._next is None and not self._busy
+        return self._next is None and not self._under_way
 
     @property
     def may_have_more(self) -> bool:
@@ -81,19 +89,38 @@ class Lanes:
     @property
     def next_retry(self) -> float | None:
         """When the next event may be tried again."""
-        return self._again[0][0] if self._again else None
+        return self._due[0][0] if self._due else None
 
-    def take(self, now: float, most: int = 1, fresh: int | None = None) -> list[Place]:
+    @property
+    def next_seq(self) -> int | None:
+        """The first event of the outbox that nobody has looked at yet."""
+        return self._next[0] if self._next is not None else None
+
+    def soon(self, count: int) -> set[int]:
+        """Return the events that have been looked at and may go before long: about `count` of those that wait in line.
+
+        All that are to be tried again are among them, and the first of each line.
+        """
+        found = {seq for seq, _ in self._ready}
+        found.update(place.seq for places in self._again.values() for _, place in places)
+        each = max(2, count // max(1, len(self._waiting)))
+        for line in self._waiting.values():
+            found.update(line.first(each))
+        return found
+
+    def take(self, now: float, most: int = 1, fresh: int | None = None, load: Load = lambda _: True) -> list[Place]:
         """Return up to `most` events that may go in one request now, at most `fresh` of them never tried in this call.
 
-        Events due for another try come first. Of one lane a request may carry several, in their order.
+        Events due for another try come first. Of one lane a request may carry several, in their order. `load` is asked
+        of each before it is taken, and ends the request where it says no.
         """
         taken: list[Place] = []
-        while self._again and self._again[0][0] <= now and len(taken) < most:
-            self._take_retries(taken, heapq.heappop(self._again)[1], now, most - len(taken))
-        room = most - len(taken) if fresh is None else min(most - len(taken), fresh)
-        if room > 0:
-            self._take_fresh(taken, room)
+        room = most
+        while self._due and self._due[0][0] <= now and len(taken) < room:
+            room = self._take_due(taken, heapq.heappop(self._due)[1], room, load)
+        if room == most:
+            left = most - len(taken) if fresh is None else min(most - len(taken), fresh)
+            self._take_fresh(taken, left, load)
         for place in taken:
             place.tries += 1
         return taken
@@ -104,64 +131,85 @@ class Lanes:
 
     def again(self, place: Place, at: float) -> None:
         """Try an event again at `at`; its lane waits."""
-        self._busy[place.lane].again.append((at, place))
+        self._again.setdefault(place.lane, []).append((at, place))
         self._landed(place.lane)
 
     def _landed(self, key: int) -> None:
-        lane = self._busy[key]
-        lane.flying -= 1
-        if lane.flying:
-            return
-        if lane.again:
-            heapq.heappush(self._again, (min(at for at, _ in lane.again), key))
-            return
-        seq = lane.waiting.pop() if lane.waiting is not None else None
-        if seq is None:
-            del self._busy[key]
+        left = self._under_way[key] - 1
+        if left:
+            self._under_way[key] = left
+        elif key in self._again:
+            self._under_way[key] = 0
+            heapq.heappush(self._due, (min(at for at, _ in self._again[key]), key))
+        elif key in self._waiting:
+            self._under_way[key] = 0
+            heapq.heappush(self._ready, (self._pop_waiting(key), key))
         else:
-            heapq.heappush(self._ready, (seq, key))
+            del self._under_way[key]
 
-    def _take_retries(self, taken: list[Place], key: int, now: float, room: int) -> None:
-        lane = self._busy[key]
-        due = sorted((place for at, place in lane.again if at <= now), key=lambda place: place.seq)[:room]
-        lane.again = [(at, place) for at, place in lane.again if place not in due]
-        lane.flying = len(due)
-        taken += due
+    def _pop_waiting(self, key: int) -> int:
+        line = self._waiting[key]
+        seq = line.pop()
+        if not line:
+            del self._waiting[key]
+        return seq
 
-    def _take_fresh(self, taken: list[Place], room: int) -> None:
+    def _take_due(self, taken: list[Place], key: int, room: int, load: Load) -> int:
+        """Take what a lane has to try again, in its order; return how many events the request may have in all now."""
+        places = sorted(self._again.pop(key), key=lambda each: each[1].seq)
+        count = 0
+        for _, place in places:
+            most = room if place.company is None else min(room, place.company)
+            if len(taken) >= most or not load(place.seq):
+                room = len(taken)
+                break
+            room = most
+            taken.append(place)
+            count += 1
+        if rest := places[count:]:
+            self._again[key] = rest
+        self._under_way[key] = count
+        if not count:
+            heapq.heappush(self._due, (min(at for at, _ in rest), key))
+        return room
+
+    def _take_fresh(self, taken: list[Place], room: int, load: Load) -> None:
+        """Take events that this call has not tried: those whose turn has come, then the next of the outbox."""
         own: set[int] = set()
-        while room and self._ready:
-            seq, key = heapq.heappop(self._ready)
+        while room > 0 and self._ready:
+            seq, key = self._ready[0]
+            if not load(seq):
+                return
+            heapq.heappop(self._ready)
             own.add(key)
-            room -= self._take_waiting(taken, key, seq, room)
-        looked = 0
-        while room and self._next is not None and looked < _LOOK:
-            seq, key = self._next
-            self._next = next(self._places, None)
-            busy = self._busy.get(key)
-            if busy is None:
-                self._busy[key] = _Lane(1)
-                own.add(key)
-            elif key in own and busy.waiting is None:
-                busy.flying += 1  # the one before it goes in this same request
-            else:
-                busy.waiting = busy.waiting or _Line()
-                busy.waiting.push(seq)
-                looked += 1
-                continue
             taken.append(self._place(seq, key))
+            self._under_way[key] = 1
             room -= 1
-
-    def _take_waiting(self, taken: list[Place], key: int, first: int, room: int) -> int:
-        """Take the first of a lane, and those who wait behind it as far as the request has room; return how many."""
-        lane, seq = self._busy[key], first
-        while True:
-            taken.append(self._place(seq, key))
-            lane.flying += 1
-            following = lane.waiting.pop() if lane.flying < room and lane.waiting is not None else None
-            if following is None:
-                return lane.flying
-            seq = following
+            while room > 0 and key in self._waiting:
+                (seq,) = self._waiting[key].first(1)
+                if not load(seq):
+                    return
+                taken.append(self._place(self._pop_waiting(key), key))
+                self._under_way[key] += 1
+                room -= 1
+        under_way, waiting, looked = self._under_way, self._waiting, 0
+        while room > 0 and self._next is not None and looked < _LOOK:
+            seq, key = self._next
+            busy = under_way.get(key)
+            if busy is None or (key in own and key not in waiting):
+                if not load(seq):
+                    return
+                # With one of its lane before it in this same request it is still in its turn.
+                under_way[key] = 1 if busy is None else busy + 1
+                own.add(key)
+                taken.append(self._place(seq, key))
+                room -= 1
+            else:
+                if key not in waiting:
+                    waiting[key] = _Line()
+                waiting[key].push(seq)
+                looked += 1
+            self._next = next(self._places, None)
 
     def _place(self, seq: int, key: int) -> Place:
-        return Place(seq, key, doubts=self._doubts.pop(seq, 0))
+        return Place(seq, key, doubts=self._doubts.pop(seq, 0)) if self._doubts else Place(seq, key)

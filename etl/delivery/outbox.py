@@ -21,36 +21,37 @@ from etl.errors import StateError
 _KEPT = 8
 
 
-@dataclass(frozen=True, slots=True)
-class OutboxEvent:
-    """An event as a method needs it: its body as planned, and its instant (µs since 1970, UTC) where there is one."""
-
-    seq: int
-    body: bytes
-    instant: int | None
+#: An event as a method needs it: its body as planned, and its instant (µs since 1970, UTC) where it has one.
+OutboxEvent = tuple[bytes, int | None]
 
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    bodies: pa.Array
-    instants: pa.Array | None
+    """A decoded row group: plain Python values, since each is asked for alone."""
+
+    start: int
+    end: int
+    bodies: list[bytes]
+    instants: list[int | None] | None
 
 
 class Outbox:
     """One outbox file (OUTBOX columns, one row an event, by seq from 0), open for reading."""
 
-    def __init__(self, path: Path, *, time_param: str | None = None) -> None:
+    def __init__(self, path: Path, *, timed: bool = False) -> None:
+        """Open the file; `timed` where instants are needed too. Raises StateError."""
         try:
             self._file = pq.ParquetFile(path)
         except (OSError, pa.ArrowInvalid) as error:
             raise StateError(
                 f"the outbox {path} cannot be read: {error}", hint="restore the state folder from a backup"
             ) from error
-        self._columns = ["lane", "body", *(["instant"] if time_param else [])]
+        self._columns = ["lane", "body", *(["instant"] if timed else [])]
         meta = self._file.metadata
         rows = [meta.row_group(i).num_rows for i in range(meta.num_row_groups)]
         self._starts: list[int] = [0, *accumulate(rows)]
         self._kept: OrderedDict[int, _Group] = OrderedDict()
+        self._last: _Group | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -77,23 +78,23 @@ class Outbox:
             yield from zip(seqs.tolist(), lanes.tolist(), strict=True)
 
     def event(self, seq: int) -> OutboxEvent:
-        """Return one event with its body."""
-        group = bisect_right(self._starts, seq) - 1
-        if group not in self._kept:
-            self._read(group)
-        found = self._kept[group]
-        self._kept.move_to_end(group)
-        row = seq - self._starts[group]
-        return OutboxEvent(
-            seq, found.bodies[row].as_py(), None if found.instants is None else found.instants[row].as_py()
-        )
+        """Return one event."""
+        group = self._last
+        if group is None or not group.start <= seq < group.end:
+            number = bisect_right(self._starts, seq) - 1
+            if number not in self._kept:
+                self._read(number)
+            self._kept.move_to_end(number)
+            group = self._last = self._kept[number]
+        row = seq - group.start
+        return group.bodies[row], None if group.instants is None else group.instants[row]
 
     def _read(self, group: int) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
         """Read a row group into memory; return its lanes."""
         table = self._file.read_row_group(group, columns=self._columns)
-        bodies = table["body"].combine_chunks().cast(pa.binary())
-        instants = table["instant"].combine_chunks().cast(pa.int64()) if "instant" in self._columns else None
-        self._kept[group] = _Group(bodies, instants)
+        bodies = table["body"].cast(pa.binary()).to_pylist()
+        instants = table["instant"].cast(pa.int64()).to_pylist() if "instant" in self._columns else None
+        self._kept[group] = _Group(self._starts[group], self._starts[group + 1], bodies, instants)
         while len(self._kept) > _KEPT:
             self._kept.popitem(last=False)
         lanes: np.ndarray[tuple[int], np.dtype[np.uint64]] = table["lane"].to_numpy()

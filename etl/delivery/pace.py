@@ -77,8 +77,12 @@ class Pace:
             self._left_in_bulk -= events
             if self._left_in_bulk <= 0:
                 self._left_in_bulk = self._bulk.size
-                self._resume = max(self._resume, now + self._bulk.pause)
+                self.pause(now + self._bulk.pause)
         return departure
+
+    def pause(self, until: float) -> None:
+        """Let nothing go before `until`."""
+        self._resume = max(self._resume, until)
 
     def refused(self, now: float, left_at: float, retry_after: float | None) -> None:
         """Heed a 429 or 503 of a request that left at `left_at`: pause as it says, or halve the rate.
@@ -89,7 +93,7 @@ class Pace:
             return
         self._slowed_at = now
         if retry_after is not None:
-            self._resume = max(self._resume, now + retry_after)
+            self.pause(now + retry_after)
         else:
             self._rate = max(self._rate / 2, self._asked / _LOWEST)
             self._step_at = now + _STEP_AFTER

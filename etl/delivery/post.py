@@ -7,6 +7,7 @@ from pathlib import Path
 
 from etl.delivery.checkpoint import Checkpoint
 from etl.delivery.coordinator import Coordinator
+from etl.delivery.methods import method_of
 from etl.delivery.outbox import Outbox
 from etl.delivery.settings import Bulk, Patience, Progress, Result, Settings, Stopped
 from etl.delivery.stop import StopFlag
@@ -30,5 +31,6 @@ def deliver(
     when every event has its end, or says in the result why it stopped. Sweep the checkpoint first. Raises StateError
     when the checkpoint or the outbox fails.
     """
-    with Outbox(outbox, time_param=settings.time_param) as events:
-        return Coordinator(events, checkpoint, run, settings, progress, stop or StopFlag(), limit).post()
+    method = method_of(settings)
+    with Outbox(outbox, timed=method.timed) as events:
+        return Coordinator(events, checkpoint, run, method, settings, progress, stop or StopFlag(), limit).post()

@@ -28,6 +28,9 @@ One SQLite file a destination. Any SQLite client may ask it questions, also whil
             status  the last HTTP status, null where there was none
             detail  the answer's text, the cause, or the reason of the withdrawal; contact data is masked
             at      when the row changed last, seconds since 1970
+    claims  one row a run that is being posted: the events that may go before the next claim, on the disk before they do
+            boot    which start of the machine it is of
+            first, upto, others    seq from `first` to before `upto`, and a list (JSON) of events before them
 
 What was rejected:   SELECT seq, status, detail FROM events WHERE run = 7 AND state = 3;
 What may be twice:   SELECT seq, resent FROM events WHERE run = 7 AND resent > 0;
@@ -83,6 +86,13 @@ CREATE TABLE events (
     at REAL NOT NULL,
     PRIMARY KEY (run, seq)
 ) WITHOUT ROWID;
+CREATE TABLE claims (
+    run INTEGER PRIMARY KEY REFERENCES runs,
+    boot TEXT,
+    first INTEGER NOT NULL,
+    upto INTEGER NOT NULL,
+    others TEXT NOT NULL
+);
 """
 
 

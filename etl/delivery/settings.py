@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from etl.delivery.checkpoint import OnUnknown
+from etl.delivery.window import Window
 from etl.errors import Exit
 
 
@@ -30,8 +31,9 @@ class Settings:
     """The delivery as the job asks for it (RULES §7); times in seconds.
 
     `api` is the address without the method's path, `rate` requests a second, `concurrency` requests in flight,
-    `timeout` for a request in all, `give_up` how long nothing may get through, `max_rejected` a fraction. `ca` is a
-    file of certificates to trust instead of the usual ones.
+    `timeout` for a request in all, `give_up` how long nothing may get through, `max_rejected` a fraction. `batch`,
+    `batch_bytes` and `occurred_zone` are past_events' (events and bytes a request, the zone of `occurred`), `window`
+    the hours in which live events may go. `ca` is a file of certificates to trust instead of the usual ones.
     """
 
     api: str
@@ -44,6 +46,10 @@ class Settings:
     give_up: float = 3600.0
     on_unknown: OnUnknown = "resend"
     time_param: str | None = None
+    batch: int = 500
+    batch_bytes: int = 1_000_000
+    occurred_zone: str = "UTC"
+    window: Window | None = None
     max_rejected: float = 0.01
     patience: Patience = Patience()
     ca: str | None = None

@@ -25,9 +25,9 @@ class Tally:
         """Events with an end, or with an outcome that is unknown."""
         return self.delivered + self.rejected + self.unknown
 
-    def move(self, before: State | None, after: State) -> None:
-        """Note that an event stands elsewhere now."""
-        for state, step in ((before, -1), (after, 1)):
+    def move(self, before: State | None, after: State, events: int) -> None:
+        """Note that so many events stand elsewhere now."""
+        for state, step in ((before, -events), (after, events)):
             if state is State.DELIVERED:
                 self.delivered += step
             elif state is State.REJECTED:

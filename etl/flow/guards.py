@@ -56,5 +56,5 @@ def stale_guard(count: int, oldest: object) -> Stopped:
     return Stopped(
         "stale",
         f"{count:,} events are older than delivery.max_age (the oldest is of {oldest}); sent live they would start campaigns",
-        "say delivery.stale: drop or delivery.stale: send; history belongs into past_events, which this version does not have yet",
+        "say delivery.stale: drop or delivery.stale: send; history belongs into `method: past_events`, which starts none",
     )

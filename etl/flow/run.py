@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from etl.delivery.checkpoint import Checkpoint, RunRow
+from etl.delivery.methods import over_the_limit
 from etl.delivery.post import Progress as Posting
 from etl.delivery.post import Result, StopFlag, deliver
 from etl.errors import AgainError, Exit, InputError, JobError, RefusedError
@@ -74,9 +75,12 @@ class Caller:
         where = f"the outbox and the quarantine lie in {self.place.run(run.name)}"
         if run.events == 0:
             return [where]
-        seconds = timedelta(seconds=round(run.events / self.job.delivery.rate))
-        lasts = f"posting takes about {seconds} at {self.job.delivery.rate:g} requests a second"
-        return [lasts, where]
+        delivery = self.job.delivery
+        requests = run.events if delivery.method == "event" else -(-run.events // delivery.batch)
+        seconds = timedelta(seconds=round(requests / delivery.rate))
+        lasts = f"posting takes about {seconds} at {delivery.rate:g} requests a second"
+        warning = over_the_limit(delivery.method, delivery.rate)
+        return [lasts, *([f"warning: {warning}"] if warning and not delivery.sandbox else []), where]
 
     def run(self) -> Summary:
         """Go on with the unfinished run of this date, then plan and post what is new; the runs of this call as one summary."""
@@ -220,6 +224,8 @@ class Caller:
             return self._summary(checkpoint, run, None, stop=stop, exit_code=Exit.AGAIN)
         try:
             with open_target(self.job, self.place, self.talk.say) as target:
+                if warning := over_the_limit(self.job.delivery.method, self.job.delivery.rate):
+                    self.talk.say(f"warning: {warning}")
                 checkpoint.update_run(run.run, state="open", method=self.job.delivery.method)
                 result = self._deliver(checkpoint, run, target)
         except RefusedError as error:

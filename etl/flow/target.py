@@ -10,9 +10,11 @@ from pathlib import Path
 
 from etl.delivery.account import check_account
 from etl.delivery.post import Bulk, Settings
+from etl.delivery.window import Window
 from etl.errors import RefusedError
 from etl.flow.state import Place, organisation, remember_organisation
 from etl.job.models import Job
+from etl.job.values import hours
 from etl.sandbox.process import start_child
 from etl.sandbox.settings import Settings as Sandbox
 
@@ -77,6 +79,7 @@ def _check(target: Target, job: Job, place: Place, say: Callable[[str], None]) -
 def settings_of(job: Job, target: Target) -> Settings:
     """Return the delivery's settings as the job has them now: they may change while a run goes on."""
     d = job.delivery
+    zone = job.time.zone if job.time else "UTC"
     return Settings(
         api=target.api,
         key=target.key,
@@ -88,5 +91,9 @@ def settings_of(job: Job, target: Target) -> Settings:
         give_up=d.give_up.total_seconds(),
         on_unknown=d.on_unknown,
         time_param=d.time_param,
+        batch=d.batch,
+        batch_bytes=d.batch_bytes,
+        occurred_zone=d.occurred_zone or zone,
+        window=Window(*hours(d.window), zone) if d.window and d.method == "event" else None,
         max_rejected=d.max_rejected,
     )

@@ -18,7 +18,7 @@ from etl.job.locators import ALIASES, LOCATORS
 from etl.job.mistakes import near
 from etl.job.section import Fault, raise_all
 from etl.job.shown import shown
-from etl.job.values import expression, expressions, text
+from etl.job.values import expression, expressions, hours, text
 from schemas.contact import FORBIDDEN, PARAM_NAME_MAX
 
 #: The longest eventTypeKey, in characters (api-facts §1).
@@ -128,6 +128,12 @@ def zone(value: object) -> str:
         hint = near(cities[city[0]], [cities[city[0]]]) if city else near(found, zones)
         raise ValueError(f"expected a time zone such as Europe/Kyiv, found {shown(value)}{hint}") from None
     return found
+
+
+def window(value: object) -> object:
+    """Return the hours of the day in which events may go, as they were written."""
+    hours(value)
+    return value
 
 
 def event_type(value: object) -> str:

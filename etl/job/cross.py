@@ -89,6 +89,20 @@ def job(raw: Mapping[str, Any]) -> Iterator[Fault]:
     yield from _anonymous(raw, mappings)
     yield from _dedupes(raw.get("dedupe"), [rule for _, rule in mappings])
     yield from _time_param(raw.get("delivery"), [rule for _, rule in mappings])
+    yield from _past_events(raw, mappings)
+
+
+def _past_events(raw: Mapping[str, Any], rules: list[tuple[int, Mapping[str, Any]]]) -> Iterator[Fault]:
+    """Yield events without a time where the method must say when each occurred (api-facts §1)."""
+    delivery = raw.get("delivery")
+    if not isinstance(delivery, Mapping) or delivery.get("method") != "past_events" or raw.get("time") is not None:
+        return
+    untimed = [i for i, rule in rules if rule.get("time") is None]
+    words = "past_events says when each event occurred; give `time: {column: ...}`"
+    if len(untimed) == len(rules) and rules:
+        yield Fault(("time",), f"is missing; {words}")
+    else:
+        yield from (Fault(("events", i, "time"), f"is missing; {words}") for i in untimed)
 
 
 def _anonymous(raw: Mapping[str, Any], rules: list[tuple[int, Mapping[str, Any]]]) -> Iterator[Fault]:

@@ -21,7 +21,7 @@ from etl.job.locators import Locator
 from etl.job.mistakes import Mistake, Where
 from etl.job.notyet import not_yet
 from etl.job.section import Fault, Section
-from etl.job.values import Duration, Expr, Exprs, Flag, Rate, Share, Span, Text, Whole, texts
+from etl.job.values import Duration, Expr, Exprs, Flag, Rate, Share, Size, Span, Text, Whole, texts
 from schemas import TYPES
 
 ColumnType = Literal["int", "decimal", "float", "bool", "text", "date", "timestamp"]
@@ -190,6 +190,8 @@ class Delivery(Section):
     account: Text | None = None
     method: Literal["event", "past_events"] = "event"
     batch: Whole = Field(default=500, ge=1, le=500)
+    batch_bytes: Size = 1_000_000
+    occurred_zone: Annotated[str, BeforeValidator(checks.zone)] | None = None
     time_param: Annotated[str, BeforeValidator(checks.time_param)] | None = None
     rate: Rate = 50.0
     concurrency: Whole = Field(default=16, ge=1, le=256)
@@ -197,7 +199,7 @@ class Delivery(Section):
     timeout: Span = timedelta(seconds=30)
     give_up: Span = timedelta(hours=1)
     on_unknown: Literal["resend", "hold"] = "resend"
-    window: str | None = None
+    window: Annotated[str, BeforeValidator(checks.window)] | None = None
     max_age: Span = timedelta(days=3)
     stale: Literal["stop", "drop", "send"] = "stop"
     max_per_contact: Whole | None = Field(default=None, ge=1)

@@ -37,8 +37,6 @@ NOT_YET: tuple[tuple[Where, Callable[[object], bool], str, str], ...] = (
     (("filters", "static"), _given, "the ready filter `static`", "use an expression under another name"),
     (("filters", "methods"), _given, "the ready filter `methods`", "use an expression under another name"),
     (("filters", "status"), _given, "the ready filter `status`", "use an expression under another name"),
-    (("delivery", "method"), _is("past_events"), "the method past_events", "use `method: event`"),
-    (("delivery", "window"), _given, "`window`", "start the run within the hours you mean"),
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import time, timedelta
 from typing import Annotated
 
 from pydantic import BeforeValidator, WithJsonSchema
@@ -19,6 +19,10 @@ NAME = re.compile(r"[^\W\d][\w-]*")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _RATE = re.compile(r"(\d+(?:\.\d+)?)\s*/\s*(s|sec|second|m|min|minute|h|hour)")
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(B|KB|MB)?", re.IGNORECASE)
+_BYTES = {"b": 1, "kb": 1_000, "mb": 1_000_000}
+_LARGEST_SIZE = 100_000_000
+_HOURS = re.compile(r"(\d\d:\d\d)\s*[-–]\s*(\d\d:\d\d)")
 _PER = {"s": 1.0, "m": 60.0, "h": 3600.0}
 _LONGEST_DURATION = 36500 * 86400.0  # a century: what is beyond is a slip of the hand, and overflows dates
 
@@ -120,6 +124,31 @@ def rate(value: object) -> object:
     return found
 
 
+def size(value: object) -> object:
+    """Return "1MB", "500KB" or a number of bytes as bytes; K and M are thousands and millions."""
+    match = (
+        _SIZE.fullmatch(str(value).strip()) if isinstance(value, str | int | float) and not isinstance(value, bool) else None
+    )
+    found = float(match[1]) * _BYTES[(match[2] or "b").lower()] if match else 0.0
+    if not 1 <= found <= _LARGEST_SIZE or found != int(found):
+        raise ValueError(f"expected bytes, such as 1MB, 500KB or 200000, found {shown(value)}")
+    return int(found)
+
+
+def hours(value: object) -> tuple[time, time | None]:
+    """Return the start and the end of "09:00-20:00"; None for an end at 24:00."""
+    expected = f'expected hours of the day such as "09:00-20:00", found {shown(value)}'
+    match = _HOURS.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None or match[1] == match[2]:
+        raise ValueError(expected)
+    try:
+        start = time.fromisoformat(match[1])
+        end = None if match[2] == "24:00" else time.fromisoformat(match[2])
+    except ValueError:
+        raise ValueError(expected) from None
+    return start, end
+
+
 def text(value: object) -> object:
     """Return a scalar as text, as the file wrote it."""
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
@@ -151,5 +180,6 @@ Duration = Annotated[timedelta, BeforeValidator(duration)]
 Span = Annotated[timedelta, BeforeValidator(positive)]
 Share = Annotated[float, BeforeValidator(share)]
 Rate = Annotated[float, BeforeValidator(rate)]
+Size = Annotated[int, BeforeValidator(size)]
 Whole = Annotated[int, BeforeValidator(whole)]
 Flag = Annotated[bool, BeforeValidator(flag)]

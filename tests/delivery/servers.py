@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -27,10 +28,40 @@ class Got:
     headers: dict[str, str]
     body: bytes
 
+    @property
+    def is_batch(self) -> bool:
+        """True for past_events."""
+        return "/v2/past_events" in self.line
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """The events that it carries, `occurred` among their keys where the method has it."""
+        said = json.loads(self.body)
+        return said["events"] if self.is_batch else [said]
+
+    @property
+    def numbers(self) -> list[int]:
+        """The numbers `n` of its events."""
+        return [event["n"] for event in self.events]
+
+
+def planned(event: dict[str, Any]) -> bytes:
+    """The body as it was planned: what the method has added is taken away."""
+    return json.dumps(
+        {name: value for name, value in event.items() if name != "occurred"}, separators=(",", ":")
+    ).encode()
+
+
+def results(*statuses: str) -> bytes:
+    """What past_events answers."""
+    good = statuses.count("ACCEPTED")
+    listed = [{"status": status} for status in statuses]
+    return json.dumps({"results": listed, "successCount": good, "errorCount": len(statuses) - good}).encode()
+
 
 @dataclass(frozen=True)
 class Reply:
-    """What the server does with a request.
+    """What the server does with a request. A 2xx without a body accepts, in the words of the method.
 
     `delay` before anything; then `reset`, `close` or `hang` (nothing is answered), or the answer: whole, in drips of a byte each `drip`
     seconds, or cut after `half` bytes. `last` closes the connection `last` seconds after the answer without saying so in it.
@@ -70,13 +101,17 @@ class Server:
     connections: int = 0
 
     @property
+    def events(self) -> list[dict[str, Any]]:
+        """The events that were taken, in order of arrival."""
+        return [event for got in self.taken for event in got.events]
+
+    @property
     def bodies(self) -> Counter[bytes]:
-        return Counter(got.body for got in self.taken)
+        return Counter(map(planned, self.events))
 
     def sequence(self, key: str) -> list[int]:
         """The numbers `n` of the events of a key that were taken, in order of arrival."""
-        events = [json.loads(got.body) for got in self.taken]
-        return [event["n"] for event in events if event["keyValue"] == key]
+        return [event["n"] for event in self.events if event["keyValue"] == key]
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = self.connections
@@ -124,9 +159,12 @@ class Server:
             return False
         if reply.close:
             return False
-        lines = [f"HTTP/1.1 {reply.status} X", f"Content-Length: {len(reply.body)}"]
+        body = reply.body
+        if not body and got.is_batch and 200 <= reply.status < 300:
+            body = results(*["ACCEPTED"] * len(got.events))
+        lines = [f"HTTP/1.1 {reply.status} X", f"Content-Length: {len(body)}"]
         lines += [f"{name}: {value}" for name, value in reply.headers]
-        whole = "\r\n".join([*lines, "", ""]).encode() + reply.body
+        whole = "\r\n".join([*lines, "", ""]).encode() + body
         if reply.half is not None:
             writer.write(whole[: reply.half])
             await writer.drain()

@@ -30,7 +30,7 @@ def checkpoint(path: Path):
 
 def rule(checkpoint: Checkpoint, run: int, seq: int, state: State, **more) -> None:
     checkpoint.record(run, intents=[seq], requests=1)
-    checkpoint.record(run, rulings=[Ruling(seq, state, doubt=state is State.UNKNOWN, **more)])
+    checkpoint.record(run, rulings=[Ruling([seq], state, doubt=state is State.UNKNOWN, **more)])
 
 
 def test_its_owner_alone_can_read_it(path: Path, checkpoint: Checkpoint) -> None:
@@ -86,7 +86,7 @@ def test_an_unknown_run_and_an_unknown_column_are_mistakes_of_ours(checkpoint: C
 def test_intents_without_a_verdict_become_unknown_in_every_run(checkpoint: Checkpoint) -> None:
     one, two, three = (plan(checkpoint, 9) for _ in range(3))
     checkpoint.record(one, intents=[0, 1, 2], requests=3)
-    checkpoint.record(one, rulings=[Ruling(1, State.DELIVERED, 200)])
+    checkpoint.record(one, rulings=[Ruling([1], State.DELIVERED, 200)])
     checkpoint.record(two, intents=[5], requests=1)
     rule(checkpoint, three, 0, State.REJECTED)
     assert checkpoint.sweep() == {one: 2, two: 1}
@@ -120,7 +120,7 @@ def test_what_never_left_was_no_send(checkpoint: Checkpoint) -> None:
     run = plan(checkpoint, 1)
     rule(checkpoint, run, 0, State.UNKNOWN)
     checkpoint.record(run, intents=[0], requests=1, resent=1)
-    checkpoint.record(run, rulings=[Ruling(0, State.UNKNOWN, left=False)], requests=-1, resent=-1)
+    checkpoint.record(run, rulings=[Ruling([0], State.UNKNOWN, left=False)], requests=-1, resent=-1)
     (event,) = checkpoint.unknowns(run)
     assert (event.sends, event.doubts, event.resent) == (1, 1, 0)
     assert (checkpoint.run(run).requests, checkpoint.run(run).resent) == (1, 0)
@@ -203,7 +203,7 @@ def test_one_of_another_job_or_destination_is_refused(
 def test_one_of_a_newer_version_is_refused(path: Path) -> None:
     Checkpoint.open(path, "shop", "x").close()
     with sqlite3.connect(path) as database:
-        database.execute("PRAGMA user_version = 2")
+        database.execute("PRAGMA user_version = 99")
     database.close()
     with pytest.raises(StateError, match="newer clickreplay"):
         Checkpoint.open(path, "shop", "x")

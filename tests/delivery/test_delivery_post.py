@@ -1,9 +1,12 @@
-"""An outbox posted to a real server: who gets what, in which order, and what is said of it."""
+"""An outbox posted to a real server: who gets what, in which order, and what is said of it.
+
+One contract for both methods: each test runs with `event`, and with `past_events` of one event a request. What batches
+add stands in test_delivery_batches.py.
+"""
 
 from __future__ import annotations
 
 import itertools
-import json
 import random
 import threading
 import time
@@ -11,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from email.utils import formatdate
 from pathlib import Path
+from typing import Any
 
 import pytest
 from outboxes import SECRET, Bench, bench, keys, settings
@@ -20,13 +24,24 @@ from etl.delivery.checkpoint import Counts
 from etl.delivery.post import Bulk, Patience, Progress, Result, StopFlag, deliver
 from etl.errors import Exit, StateError
 
+MODE: dict[str, Any] = {}
+
+
+@pytest.fixture(
+    autouse=True, params=[{"method": "event"}, {"method": "past_events", "batch": 1}], ids=["event", "past"]
+)
+def mode(request: pytest.FixtureRequest) -> None:
+    """How all calls of a test post."""
+    MODE.clear()
+    MODE.update(request.param)
+
 
 def run(made: Bench, server: Server | str, *, stop: StopFlag | None = None, limit: int | None = None, **more) -> Result:
     """One call: sweep, then deliver."""
     url = server if isinstance(server, str) else server.url
     with made.open() as checkpoint:
         checkpoint.sweep()
-        return deliver(made.outbox, checkpoint, made.run, settings(url, **more), stop=stop, limit=limit)
+        return deliver(made.outbox, checkpoint, made.run, settings(url, **MODE | more), stop=stop, limit=limit)
 
 
 def counts(made: Bench) -> Counts:
@@ -40,16 +55,17 @@ def row(made: Bench):
 
 
 def number(got: Got) -> int:
-    return int(json.loads(got.body)["n"])
+    (only,) = got.numbers
+    return only
 
 
 def once(*bad: Reply, of: Callable[[int], bool] = lambda n: True) -> Callable[[Got], Reply]:
     """Answer each event that `of` picks with the bad replies first, one after the other, then well."""
-    tries: Counter[bytes] = Counter()
+    tries: Counter[int] = Counter()
 
     def script(got: Got) -> Reply:
-        tries[got.body] += 1
-        nth = tries[got.body]
+        tries[number(got)] += 1
+        nth = tries[number(got)]
         return bad[nth - 1] if of(number(got)) and nth <= len(bad) else OK
 
     return script
@@ -102,7 +118,7 @@ def test_an_outbox_without_events_needs_no_server(tmp_path: Path) -> None:
 def test_the_exact_time_goes_along_where_the_job_wants_it(tmp_path: Path) -> None:
     with serving() as server:
         run(bench(tmp_path, keys(3)), server, time_param="eventTime")
-    params = {json.loads(got.body)["n"]: json.loads(got.body)["params"][-1] for got in server.taken}
+    params = {event["n"]: event["params"][-1] for event in server.events}
     assert params[2] == {"name": "eventTime", "value": "2026-11-20T00:00:02Z"}
 
 
@@ -478,7 +494,7 @@ def test_progress_is_told_and_ends_with_the_truth(tmp_path: Path) -> None:
         serving(lambda got: Reply(400) if number(got) == 7 else Reply(delay=0.05)) as server,
         made.open() as checkpoint,
     ):
-        deliver(made.outbox, checkpoint, made.run, settings(server.url), progress=told.append)
+        deliver(made.outbox, checkpoint, made.run, settings(server.url, **MODE), progress=told.append)
     assert [p.done for p in told] == sorted(p.done for p in told)
     assert len(told) >= 3
     last = told[-1]
@@ -508,7 +524,7 @@ def test_a_checkpoint_that_fails_midway_stops_all_and_loses_no_intent(tmp_path: 
             (pages,) = checkpoint._database.execute("PRAGMA page_count").fetchone()
             checkpoint._database.execute(f"PRAGMA max_page_count = {pages + 2}")
             with pytest.raises(StateError, match="no space left"):
-                deliver(made.outbox, checkpoint, made.run, settings(server.url))
+                deliver(made.outbox, checkpoint, made.run, settings(server.url, **MODE))
         time.sleep(0.1)
         assert 100 < len(server.got) < 900
         assert run(made, server).stopped is None

@@ -156,3 +156,13 @@ def test_a_value_of_any_shape_at_any_key_is_a_mistake_or_welcome_but_never_a_cra
         Job.model_validate(values)
     except ValidationError as error:
         assert {e["type"] for e in error.errors()} == {"mistake"}, error  # noqa: PT017 - every one of them in our words
+
+
+def test_past_events_needs_to_know_when_each_event_occurred():
+    past = changed("api: sandbox", "api: sandbox, method: past_events", SMALL)
+    assert "past_events says when each event occurred" in mistakes(past)["time"]
+    assert job(past + "time: at\n").delivery.method == "past_events"
+    one = changed("  - type: pageViewed\n", "  - type: pageViewed\n    time: at\n", past)
+    two = changed("delivery:", "  - type: searchRequest\n    search: q\ndelivery:", one)
+    assert job(one).delivery.method == "past_events"
+    assert list(mistakes(two)) == ["events[1].time"]

@@ -161,8 +161,6 @@ def test_a_key_written_where_its_name_belongs_is_never_shown():
         ("filters.static", small(filters="{static: true}")),
         ("filters.methods", small(filters="{methods: [GET]}")),
         ("filters.status", small(filters="{status: [200, 304]}")),
-        ("delivery.method", changed("api: sandbox", "api: sandbox, method: past_events", SMALL)),
-        ("delivery.window", changed("api: sandbox", 'api: sandbox, window: "09:00-20:00"', SMALL)),
     ],
 )
 def test_what_this_version_does_not_have_yet_is_refused_with_words(key, text):

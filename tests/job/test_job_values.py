@@ -53,6 +53,30 @@ def test_a_bare_one_is_refused_since_it_may_mean_one_percent_or_all():
     assert mistakes(small(max_invalid="1"))["max_invalid"] == "1 may mean 1% or all: write 1% or 100%"
 
 
+@pytest.mark.parametrize(
+    ("text", "size"), [("1MB", 1_000_000), ("500 KB", 500_000), ("1.5mb", 1_500_000), ("200000", 200_000), ("10B", 10)]
+)
+def test_sizes_are_bytes_with_a_unit_or_without(text, size):
+    assert job(delivery(batch_bytes=text)).delivery.batch_bytes == size
+
+
+@pytest.mark.parametrize("text", ["0", "-1MB", "1GB", "many", "true", "1.5", "[1MB]", "1000MB"])
+def test_what_is_no_size_says_what_one_is(text):
+    assert "expected bytes, such as 1MB" in mistakes(delivery(batch_bytes=text))["delivery.batch_bytes"]
+
+
+@pytest.mark.parametrize("text", ["09:00-20:00", "22:00-06:00", "00:00-24:00", "08:15 - 20:00"])
+def test_a_window_is_two_times_of_the_day(text):
+    assert job(delivery(window=f'"{text}"')).delivery.window == text
+
+
+@pytest.mark.parametrize(
+    "text", ["9-20", "09:00-09:00", "24:00-06:00", "09:00", "25:00-26:00", "9am-8pm", "09:60-10:00"]
+)
+def test_what_is_no_window_says_what_one_is(text):
+    assert 'such as "09:00-20:00"' in mistakes(delivery(window=f'"{text}"'))["delivery.window"]
+
+
 @pytest.mark.parametrize(("text", "rate"), [("50/s", 50), ("3000/min", 50), ("100/h", 100 / 3600), ("0.5/s", 0.5)])
 def test_rates_are_requests_in_a_time(text, rate):
     assert job(delivery(rate=text)).delivery.rate == pytest.approx(rate)
@@ -201,7 +225,16 @@ def test_any_number_with_a_unit_is_a_duration_of_that_many_units(number, unit):
 
 @given(st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.lists(st.integers())))
 def test_no_value_at_all_ends_otherwise_than_in_words(value):
-    for parse in (values.duration, values.share, values.rate, values.expression, values.whole, values.flag):
+    for parse in (
+        values.duration,
+        values.share,
+        values.rate,
+        values.size,
+        values.hours,
+        values.expression,
+        values.whole,
+        values.flag,
+    ):
         try:
             parse(value)
         except ValueError as error:
