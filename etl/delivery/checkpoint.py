@@ -137,6 +137,15 @@ _CUT = "no answer was seen: the run was cut"
 _STOPPED = "no answer was seen: the machine stopped"
 
 
+def _joined(rulings: Sequence[Ruling]) -> Iterator[Ruling]:
+    """Yield rulings that say the same as one: each statement gives way to the senders' threads, and waits for its turn."""
+    alike: dict[tuple[Any, ...], list[int]] = {}
+    for r in rulings:
+        alike.setdefault((r.state, r.status, r.detail, r.doubt, r.left), []).extend(r.seqs)
+    for said, seqs in alike.items():
+        yield Ruling(seqs, *said)
+
+
 class Checkpoint:
     """One destination's checkpoint file, open. Not for several threads at once."""
 
@@ -257,7 +266,7 @@ class Checkpoint:
         """
         now = time.time()
         with self._transaction():
-            for ruling in rulings:
+            for ruling in _joined(rulings):
                 self._rule(run, ruling, now)
             if intents:
                 self._database.execute(_INTENTS, (run, now, json.dumps(list(intents))))

@@ -35,6 +35,7 @@ from etl.delivery.tally import Tally
 from etl.delivery.verdicts import SLOWER, Fatal, Verdict, fatal, without_answer
 from etl.errors import Exit
 
+_MEANWHILE = 0.001  # seconds that a first outcome waits for others: a round for several costs little more than for one
 _TICK = 0.5  # seconds between two looks at the clock, and two reports, when nothing happens
 _GRACE = 1.0  # seconds that a thread has to hand back an exchange whose time is up, when the run ends
 _AGAIN = "run the same command again to go on"
@@ -249,6 +250,8 @@ class Coordinator:
         wait = self._wait()
         try:
             done = senders.outcomes.get(timeout=wait) if wait > 0 else senders.outcomes.get_nowait()
+            if len(self._in_flight) > 1:
+                time.sleep(_MEANWHILE)
             while True:
                 if done is not None:
                     senders.returned()

@@ -127,7 +127,9 @@ def rate(value: object) -> object:
 def size(value: object) -> object:
     """Return "1MB", "500KB" or a number of bytes as bytes; K and M are thousands and millions."""
     match = (
-        _SIZE.fullmatch(str(value).strip()) if isinstance(value, str | int | float) and not isinstance(value, bool) else None
+        _SIZE.fullmatch(str(value).strip())
+        if isinstance(value, str | int | float) and not isinstance(value, bool)
+        else None
     )
     found = float(match[1]) * _BYTES[(match[2] or "b").lower()] if match else 0.0
     if not 1 <= found <= _LARGEST_SIZE or found != int(found):
