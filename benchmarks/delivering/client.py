@@ -16,6 +16,7 @@ from etl.delivery.post import Settings, deliver
 
 
 def main() -> None:
+    """Post, and say what it took."""
     given = json.loads(sys.argv[1])
     outbox, folder = Path(given.pop("outbox")), Path(given.pop("folder"))
     rate = float(given.pop("rate") or "inf")

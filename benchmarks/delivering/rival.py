@@ -12,6 +12,7 @@ import requests
 
 
 def main() -> None:
+    """Post, and say what it took."""
     url, outbox = sys.argv[1:]
     before, started, count = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter(), 0
     headers, auth = {"Content-Type": "application/json"}, ("user", "made-up")

@@ -40,7 +40,7 @@ def _folders(job_file: Path | None, overrides: tuple[str, ...], state: Path | No
         return [state]
     roots = [Path(os.environ["CLICKREPLAY_STATE"])] if os.environ.get("CLICKREPLAY_STATE") else []
     roots += [*Path().glob(".clickreplay"), *Path().glob("*/.clickreplay")]
-    return [folder for root in roots for folder in sorted(root.iterdir()) if folder.is_dir()]
+    return [folder for root in roots if root.is_dir() for folder in sorted(root.iterdir()) if folder.is_dir()]
 
 
 def _show(standing: Standing) -> None:

@@ -79,6 +79,16 @@ class RunChanges(TypedDict, total=False):
 
 
 @dataclass(frozen=True, slots=True)
+class Segment:
+    """A file of the ledger: `file` is its path below the ledger's folder, `month` such as 2026-11, or none."""
+
+    file: str
+    month: str
+    run: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
 class Counts:
     """How many events of a run stand where; `sent` are intents without a verdict, 0 when nobody is posting."""
 
@@ -226,6 +236,36 @@ class Checkpoint:
         listed = ", ".join(f"{name} = ?" for name in changes)
         with self._transaction():
             self._database.execute(f"UPDATE runs SET {listed} WHERE run = ?", (*changes.values(), run))
+
+    # The ledger
+
+    def add_segments(self, run: int, segments: Sequence[Segment]) -> None:
+        """Record the ledger's files of a run, which are on the disk: from now on they stand for its verdicts."""
+        with self._transaction(durable=True):
+            self._database.execute("DELETE FROM segments WHERE run = ?", (run,))
+            self._database.executemany(
+                "INSERT INTO segments VALUES (?, ?, ?, ?)", [(s.file, s.month, s.run, s.rows) for s in segments]
+            )
+            self._database.execute("UPDATE runs SET merged = 1 WHERE run = ?", (run,))
+
+    def segments(self) -> list[Segment]:
+        """Return the ledger's files, by month."""
+        rows = self._rows("SELECT file, month, run, rows FROM segments ORDER BY month, run")
+        return [Segment(*row) for row in rows]
+
+    def forget_months(self, before: str) -> list[str]:
+        """Take the months before one (such as 2025-11) out of the ledger, for good; return their files."""
+        with self._transaction(durable=True):
+            gone = "FROM segments WHERE month < ? AND month <> 'none'"
+            files = [file for (file,) in self._database.execute(f"SELECT file {gone}", (before,))]
+            self._database.execute(f"DELETE {gone}", (before,))
+            self._database.execute("INSERT OR REPLACE INTO meta VALUES ('horizon', ?)", (before,))
+        return files
+
+    @property
+    def horizon(self) -> str | None:
+        """The first month that the ledger still knows, such as 2025-11; None where it knows all."""
+        return next((value for (value,) in self._rows("SELECT value FROM meta WHERE key = 'horizon'")), None)
 
     # Steps of a delivery
 

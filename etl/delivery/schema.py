@@ -2,7 +2,7 @@
 
 One SQLite file a destination. Any SQLite client may ask it questions, also while a run is at work:
 
-    meta    key, value: `version` of these tables, `job`, `destination`
+    meta    key, value: `version` of these tables, `job`, `destination`, `horizon` of the ledger where it was pruned
     runs    one row a run, numbered from 1:
             name          such as 000001-ab12cd; the folder of its outbox
             kind          main | trial
@@ -31,6 +31,9 @@ One SQLite file a destination. Any SQLite client may ask it questions, also whil
     claims  one row a run that is being posted: the events that may go before the next claim, on the disk before they do
             boot    which start of the machine it is of
             first, upto, others    seq from `first` to before `upto`, and a list (JSON) of events before them
+
+    segments  one row a file of the ledger: `file` (below `ledger/`), `month` of its events (UTC; 'none' without time),
+              `run` whose events they are, `rows`
 
 What was rejected:   SELECT seq, status, detail FROM events WHERE run = 7 AND state = 3;
 What may be twice:   SELECT seq, resent FROM events WHERE run = 7 AND resent > 0;
@@ -93,6 +96,12 @@ CREATE TABLE claims (
     upto INTEGER NOT NULL,
     others TEXT NOT NULL
 );
+CREATE TABLE segments (
+    file TEXT PRIMARY KEY,
+    month TEXT NOT NULL,
+    run INTEGER NOT NULL REFERENCES runs,
+    rows INTEGER NOT NULL
+) WITHOUT ROWID;
 """
 
 

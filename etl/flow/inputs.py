@@ -60,6 +60,7 @@ def fingerprint(job: Job, destination: str, day: date | None, inputs: Sequence[I
         delivery.max_per_contact,
         delivery.late_carts,
         job.changed,
+        job.ledger.older,
     ]
     parts = [
         mapping_hash(job),

@@ -1,79 +1,142 @@
 """The ledger: what all runs of a destination have sent, delivered or unknown (RULES §1, 2, 10).
 
-A finished run's ids are written once, as a Parquet file sorted by id; until then the checkpoint's verdicts count. So an id is remembered
-when its verdict is in, and not before.
+A finished run's ids are written once, as Parquet files sorted by id, one for each month of its events; until then the
+checkpoint's verdicts count. So an id is remembered when its verdict is in, and not before. An event's time is part of its
+id, so a plan reads the months of its own events and those after them: a ledger of many years costs it nothing.
 """
 
 from __future__ import annotations
 
 import shutil
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from etl.delivery.checkpoint import Checkpoint, RunRow, Seqs
+from etl.delivery.checkpoint import Checkpoint, RunRow, Segment, Seqs
 from etl.errors import StateError
 from etl.flow.state import Place
 from etl.outbox.elimination import SENT
 from etl.outbox.write import create_private, sync
 from etl.sql import connect, literal
 
+#: The month of events without a time: their id says nothing of when, so it is always read, and never forgotten.
+UNTIMED = "none"
 
-def sent_files(place: Place, checkpoint: Checkpoint, folder: Path, besides: int | None = None) -> list[Path]:
-    """Return the Parquet files (SENT) of all that was sent, `besides` one run.
+_DAY = timedelta(days=1)
 
-    What no segment holds yet is written to `folder` as `sent-*`.
+
+def sent_files(
+    place: Place, checkpoint: Checkpoint, folder: Path, since: datetime | None, besides: int | None = None
+) -> list[Path]:
+    """Return the Parquet files (SENT) of what was sent, `besides` one run.
+
+    `since` is the earliest time that matters, None for all; older months are left out. What no segment holds yet is
+    written to `folder` as `sent-*`.
     """
-    files = []
+    # A contact's day may begin in the month before, by the clocks of another zone.
+    first = "" if since is None else _month(since.astimezone(UTC) - _DAY)
+    segments = [segment for segment in _whole(place, checkpoint) if segment.run != besides]
+    # Letters come after digits: `none` is always in.
+    files = [place.ledger / segment.file for segment in segments if segment.month >= first]
     for run in checkpoint.runs():
-        if run.run == besides or not checkpoint.remembers(run.run):
-            continue
-        path = _segment(place, run)
-        if not run.merged:
+        if run.run != besides and not run.merged and checkpoint.remembers(run.run):
             path = folder / f"sent-{run.name}.parquet"
             _write(path, place, run, checkpoint.remembered(run.run))
-        elif not path.exists():
-            _restore(place, checkpoint, run)
-        files.append(path)
+            files.append(path)
     return files
 
 
-def _restore(place: Place, checkpoint: Checkpoint, run: RunRow) -> None:
-    """Make a lost segment again from checkpoint and outbox; raise StateError where that cannot be: nobody knows then what was sent."""
-    if not (place.run(run.name) / "outbox.parquet").exists():
-        raise StateError(
-            f"the ledger's segment {_segment(place, run)} is missing, and so is the outbox of its run",
-            hint="restore the state folder from a backup: without it events would be sent twice",
-        )
-    merge(place, checkpoint, run)
+def _whole(place: Place, checkpoint: Checkpoint) -> list[Segment]:
+    """Return the segments, each of which is there: a lost one is made again from its run's outbox.
 
-
-def _segment(place: Place, run: RunRow) -> Path:
-    return place.ledger / f"{run.name}.parquet"
+    Raises StateError where that is gone as well: nobody knows then what was sent.
+    """
+    segments = checkpoint.segments()
+    lost = {segment.run: segment for segment in segments if not (place.ledger / segment.file).exists()}
+    for number, segment in lost.items():
+        run = checkpoint.run(number)
+        if not (place.run(run.name) / "outbox.parquet").exists():
+            raise StateError(
+                f"the ledger's file {place.ledger / segment.file} is missing, and so is the outbox of its run",
+                hint="restore the state folder from a backup: without it events would be sent twice",
+            )
+        merge(place, checkpoint, run)
+    return checkpoint.segments() if lost else segments
 
 
 def merge(place: Place, checkpoint: Checkpoint, run: RunRow) -> None:
-    """Write the segment of a finished run: by temp file, fsync and rename, so that it can be repeated after a crash."""
+    """Write the segments of a finished run: by temp file, fsync and rename, so that it can be repeated after a crash."""
+    segments = []
     if checkpoint.remembers(run.run):
-        path = _segment(place, run)
-        part = path.with_suffix(".part")
-        _write(part, place, run, checkpoint.remembered(run.run))
-        sync(part)
-        part.replace(path)
-        sync(path.parent)
-    checkpoint.update_run(run.run, merged=1)
+        months = _months(place, run, seqs := checkpoint.remembered(run.run))
+        for month, rows in months.items():
+            file = Path(month) / f"{run.name}.parquet"
+            path = place.ledger / file
+            path.parent.mkdir(mode=0o700, exist_ok=True)
+            part = path.with_suffix(".part")
+            _write(part, place, run, seqs, month)
+            sync(part)
+            part.replace(path)
+            sync(path.parent)
+            segments.append(Segment(str(file), month, run.run, rows))
+        sync(place.ledger)
+    checkpoint.add_segments(run.run, segments)
 
 
-def _write(path: Path, place: Place, run: RunRow, seqs: Seqs) -> None:
-    """Write the SENT rows of these events of a run, sorted by id, out of core."""
+def prune(place: Place, checkpoint: Checkpoint, keep: timedelta, now: datetime) -> None:
+    """Forget the months that ended longer than `keep` ago; what is older than the ledger's horizon it knows no more."""
+    before = _month(now.astimezone(UTC) - keep)
+    if any(segment.month < before for segment in checkpoint.segments()):
+        for file in checkpoint.forget_months(before):
+            (place.ledger / file).unlink(missing_ok=True)
+
+
+def sweep(place: Place, checkpoint: Checkpoint) -> None:
+    """Remove what calls that were cut have left in the ledger's folder: parts, and months that were forgotten."""
+    known = {segment.file for segment in checkpoint.segments()}
+    for path in place.ledger.glob("*/*"):
+        if str(path.relative_to(place.ledger)) not in known:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def horizon(checkpoint: Checkpoint) -> datetime | None:
+    """Return since when the ledger knows what was sent; None where it knows all."""
+    month = checkpoint.horizon
+    return datetime.strptime(month, "%Y-%m").replace(tzinfo=UTC) if month else None
+
+
+def _month(moment: datetime) -> str:
+    return f"{moment:%Y-%m}"
+
+
+_MONTH = f"coalesce(strftime(instant, '%Y-%m'), '{UNTIMED}')"
+
+
+def _months(place: Place, run: RunRow, seqs: Seqs) -> dict[str, int]:
+    """Return the months of these events of a run, with how many each has."""
+    outbox = place.outbox(run.name)
+    with connect(memory="500MB", folder=place.ledger, reads=[outbox.parent]) as sql:
+        sql.register("wanted", pa.table({"seq": pa.array(seqs, pa.int64())}))
+        found = sql.execute(
+            f"SELECT {_MONTH} AS month, count(*) FROM read_parquet({literal(str(outbox))}) SEMI JOIN wanted USING (seq) "
+            "GROUP BY 1 ORDER BY 1"
+        ).fetchall()
+    return {str(month): int(rows) for month, rows in found}
+
+
+def _write(path: Path, place: Place, run: RunRow, seqs: Seqs, month: str | None = None) -> None:
+    """Write the SENT rows of these events of a run (of one month), sorted by id, out of core."""
     create_private(path)
-    outbox = place.run(run.name) / "outbox.parquet"
+    outbox = place.outbox(run.name)
+    where = f"WHERE {_MONTH} = {literal(month)}" if month else ""
     with connect(memory="500MB", folder=path.parent, reads=[outbox.parent]) as sql:
         sql.register("wanted", pa.table({"seq": pa.array(seqs, pa.int64())}))
         rows = sql.sql(
             "SELECT id, twin, lane, instant, type = 'cartUpdated' AS cart, "
-            f"{literal(run.mapping)} AS mapping FROM read_parquet({literal(str(outbox))}) SEMI JOIN wanted USING (seq) ORDER BY id"
+            f"{literal(run.mapping)} AS mapping FROM (SELECT * FROM read_parquet({literal(str(outbox))}) {where}) "
+            "SEMI JOIN wanted USING (seq) ORDER BY id"
         )
         with pq.ParquetWriter(path, SENT, compression="zstd") as writer:
             for batch in rows.to_arrow_reader(100_000):

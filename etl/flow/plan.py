@@ -13,18 +13,18 @@ import pyarrow.parquet as pq
 from etl.delivery.checkpoint import Checkpoint, RunRow
 from etl.errors import InputError
 from etl.flow.inputs import fingerprint
-from etl.flow.ledger import sent_files
+from etl.flow.ledger import horizon, sent_files
 from etl.flow.prepare import Prepared, Preparer
-from etl.flow.state import Place
+from etl.flow.state import Place, storing
 from etl.job.fingerprint import mapping_hash
 from etl.job.models import Job
 from etl.outbox.elimination import Policy, eliminate
 from etl.outbox.render import STAGED
 from etl.outbox.staging import Staging
-from etl.outbox.write import create_private, write_outbox
+from etl.outbox.write import create_private, sync, write_outbox
 from etl.report.books import Books
 from etl.source.reader import Source
-from etl.sql import connect
+from etl.sql import connect, fetch, literal
 from etl.tables import QUARANTINE
 
 Progress = Callable[[str, int], None]  # what is being done, how many rows so far
@@ -67,14 +67,17 @@ def make_plan(
     The folder of the run appears whole: until then everything lies in `planning/`, which the next plan clears.
     """
     now = datetime.now(UTC)
-    folder = place.clear_planning()
     mark = present_fingerprint(job, place, choice, source)
-    books = _Planner(job, place, checkpoint, choice, source, now, folder, progress).run()
-    _refuse_moved_inputs(source)
-    number = max((run.run for run in checkpoint.runs()), default=0) + 1
-    name = f"{number:06d}-{mark[:6]}"
-    shutil.rmtree(place.run(name), ignore_errors=True)
-    folder.rename(place.run(name))
+    with storing(place.folder):
+        folder = place.clear_planning()
+        books = _Planner(job, place, checkpoint, choice, source, now, folder, progress).run()
+        _refuse_moved_inputs(source)
+        number = max((run.run for run in checkpoint.runs()), default=0) + 1
+        name = f"{number:06d}-{mark[:6]}"
+        shutil.rmtree(place.run(name), ignore_errors=True)
+        sync(folder)
+        folder.rename(place.run(name))
+        sync(place.run(name).parent)
     run = checkpoint.add_run(
         name=name,
         kind=choice.kind,
@@ -191,8 +194,11 @@ class _Planner:
             sample=self.choice.sample,
             drop_late_carts=live and delivery.late_carts == "drop",
             changed=job.changed,
+            horizon=horizon(self.checkpoint),
+            older=job.ledger.older,
         )
-        gone = eliminate(staged, sent_files(self.place, self.checkpoint, self.folder), policy, sql)
+        sent = sent_files(self.place, self.checkpoint, self.folder, self._since(staged, sql))
+        gone = eliminate(staged, sent, policy, sql)
         written = write_outbox(self.folder / "outbox.parquet", staged, types, sql)
         books = self.books
         books.duplicate += gone.duplicate
@@ -200,6 +206,16 @@ class _Planner:
         books.events, books.by_type, books.keys = written.events, written.by_type, written.keys
         books.first, books.last = _iso(written.first), _iso(written.last)
         books.stale, books.oldest, books.changed = gone.stale, _iso(gone.oldest), gone.changed
+        books.forgotten = gone.forgotten
+
+    def _since(self, staged: Path, sql) -> datetime | None:  # type: ignore[no-untyped-def]
+        """Return the earliest time that matters in the ledger: that of the first event; None where an id says nothing of its time."""
+        if any(shape.given_id for shape in self.preparer.shapes):
+            return None
+        (first,) = fetch(sql, f"SELECT min(instant) AS first FROM read_parquet({literal(str(staged))})")[
+            "first"
+        ].to_pylist()
+        return first if isinstance(first, datetime) else None
 
 
 def _iso(instant: datetime | None) -> str | None:

@@ -14,12 +14,11 @@ from etl.delivery.methods import over_the_limit
 from etl.delivery.post import Progress as Posting
 from etl.delivery.post import Result, StopFlag, deliver
 from etl.errors import AgainError, Exit, InputError, JobError, RefusedError
-from etl.flow import state
+from etl.flow import ledger, state
 from etl.flow.guards import Stopped, guard_of, stale_guard
 from etl.flow.inputs import base, open_job_source, trial
-from etl.flow.ledger import merge, sent_files
 from etl.flow.plan import Choice, Progress, make_plan, present_fingerprint
-from etl.flow.summary import summarise
+from etl.flow.summary import books_of, summarise
 from etl.flow.target import Target, open_target, settings_of
 from etl.job.fingerprint import mapping_hash
 from etl.job.models import Job
@@ -88,7 +87,7 @@ class Caller:
             done: list[Summary] = []
             unfinished = self._open_run(checkpoint)
             if self.options.plan is not None:
-                named = self._named_plan(checkpoint, self.options.plan, unfinished)
+                named = self._named_plan(checkpoint, self.options.plan)
                 if named.state == "planned":
                     return self._post(checkpoint, named)
                 unfinished = named
@@ -126,7 +125,9 @@ class Caller:
             newest = None
         if newest is not None and newest.state == "finished":
             return done[0] if done else self._finished(checkpoint, newest)
-        if newest is None or not (self.place.run(newest.name) / "outbox.parquet").exists():
+        if newest is None or (
+            newest.state == "planned" and not (self.place.run(newest.name) / "outbox.parquet").exists()
+        ):
             newest = self._make_plan(checkpoint, source)
         return join([*done, self._post(checkpoint, newest)])
 
@@ -148,8 +149,13 @@ class Caller:
         runs = checkpoint.runs()
         for run in runs:
             if run.state in ("finished", "abandoned") and not run.merged:
-                merge(self.place, checkpoint, run)
+                self._merge(checkpoint, run)
         self.place.forget_all_but({run.name for run in runs})
+        ledger.sweep(self.place, checkpoint)
+
+    def _merge(self, checkpoint: Checkpoint, run: RunRow) -> None:
+        with state.storing(self.place.folder):
+            ledger.merge(self.place, checkpoint, run)
 
     def _source(self) -> Source:
         return open_job_source(self.job, self.choice.day)
@@ -192,24 +198,31 @@ class Caller:
         others = (r for r in checkpoint.runs() if r.run != plan.run and base(r.fingerprint) != base(plan.fingerprint))
         return any(checkpoint.touched_since(other.run, plan.created) for other in others)
 
-    def _named_plan(self, checkpoint: Checkpoint, name: str, unfinished: RunRow | None) -> RunRow:
+    def _named_plan(self, checkpoint: Checkpoint, name: str) -> RunRow:
         found = [r for r in checkpoint.runs() if r.name == name or str(r.run) == name]
         if not found:
             known = ", ".join(r.name for r in checkpoint.runs() if r.state == "planned") or "none"
             raise JobError(f"no plan {name} for {self.place.destination}", hint=f"plans that can be posted: {known}")
-        if found[0].state in ("finished", "abandoned"):
-            raise JobError(f"plan {name} is {found[0].state}", hint="run without --plan to post what is new")
-        if found[0].state == "planned":
-            if unfinished is not None:
+        (plan,) = found
+        if plan.state in ("finished", "abandoned"):
+            raise JobError(f"plan {name} is {plan.state}", hint="run without --plan to post what is new")
+        if plan.date != self.choice.date:
+            raise JobError(
+                f"plan {name} is of {plan.date or 'no date'}, this call of {self.choice.date or 'none'}",
+                hint=f"say --date {plan.date}" if plan.date else "leave --date out",
+            )
+        if plan.state == "planned":
+            same = [r for r in checkpoint.runs() if (r.state, r.kind, r.date) == ("open", plan.kind, plan.date)]
+            if same and plan.kind == "main":
                 raise JobError(
-                    f"run {unfinished.name} of the same date is unfinished", hint="run without --plan goes on with it"
+                    f"run {same[-1].name} of the same date is unfinished", hint="run without --plan goes on with it"
                 )
-            if self._overtaken(checkpoint, found[0]):
+            if self._overtaken(checkpoint, plan):
                 raise JobError(
                     f"since plan {name} was made, another run has sent events",
                     hint="plan again: what was sent may change the plan",
                 )
-        return found[0]
+        return plan
 
     def _post(self, checkpoint: Checkpoint, run: RunRow) -> Summary:
         """Post what is pending of a run, as far as its guards and the API let it."""
@@ -241,7 +254,7 @@ class Caller:
     def _deliver(self, checkpoint: Checkpoint, run: RunRow, target: Target) -> Result:
         before = _tried(checkpoint, run)
         result = deliver(
-            self.place.run(run.name) / "outbox.parquet",
+            self.place.outbox(run.name),
             checkpoint,
             run.run,
             settings_of(self.job, target),
@@ -256,13 +269,19 @@ class Caller:
     def _withdraw(self, checkpoint: Checkpoint, run: RunRow) -> Stopped | None:
         delivery = self.job.delivery
         live = delivery.method == "event"
-        with TemporaryDirectory(dir=self.place.folder, prefix=self.place.passing) as name:
+        outbox, books = self.place.outbox(run.name), Books.from_json(run.books)
+        timed = not any((rule.id or self.job.id) for rule in self.job.events)
+        since = datetime.fromisoformat(books.first) if books.first and timed else None
+        with (
+            state.storing(self.place.folder),
+            TemporaryDirectory(dir=self.place.folder, prefix=self.place.passing) as name,
+        ):
             folder = Path(name)
             with connect(memory="500MB", folder=folder, reads=[self.place.folder]) as sql:
                 found = withdrawn(
-                    self.place.run(run.name) / "outbox.parquet",
+                    outbox,
                     checkpoint.settled(run.run, delivery.on_unknown),
-                    sent_files(self.place, checkpoint, folder, besides=run.run),
+                    ledger.sent_files(self.place, checkpoint, folder, since, besides=run.run),
                     sql,
                     oldest=datetime.now(UTC) - delivery.max_age if live and delivery.stale != "send" else None,
                     drop_stale=delivery.stale == "drop",
@@ -295,8 +314,14 @@ class Caller:
         )
 
     def _close(self, checkpoint: Checkpoint, run: RunRow, how: str, code: Exit) -> None:
-        checkpoint.update_run(run.run, state=how, exit=int(code))
-        merge(self.place, checkpoint, checkpoint.run(run.run))
+        """End a run: its books stand, and its ids go into the ledger, which forgets what is older than the job says."""
+        if checkpoint.remembers(run.run):
+            self.place.outbox(run.name)  # without it the run stays as it is, and says so
+        books = books_of(self.place, checkpoint, run)
+        checkpoint.update_run(run.run, state=how, exit=int(code), books=books.to_json())
+        self._merge(checkpoint, checkpoint.run(run.run))
+        if self.job.ledger.keep is not None:
+            ledger.prune(self.place, checkpoint, self.job.ledger.keep, datetime.now(UTC))
 
     def _finished(self, checkpoint: Checkpoint, run: RunRow) -> Summary:
         """The books of a run that has nothing new, with the code that it finished with."""

@@ -2,7 +2,7 @@
 
 <state>/<destination>/lock              held by the operating system while a call plans or posts
                       checkpoint.sqlite progress of the runs
-                      ledger/           ids that all runs have sent, Parquet
+                      ledger/2026-11/   ids that finished runs have sent, by month of the events; Parquet
                       runs/000001-ab12cd/outbox.parquet, quarantine.parquet
 """
 
@@ -21,6 +21,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import IO
 from urllib.parse import urlsplit
+
+import duckdb
 
 from etl.errors import AgainError, GuardError, JobError, StateError
 from etl.job.models import Job
@@ -98,6 +100,16 @@ class Place:
     def run(self, name: str) -> Path:
         """The folder of a run."""
         return self.folder / "runs" / name
+
+    def outbox(self, name: str) -> Path:
+        """The outbox of a run; StateError where it is gone: only it knows what the run's events are."""
+        path = self.run(name) / "outbox.parquet"
+        if not path.exists():
+            raise StateError(
+                f"the outbox of run {name} is gone: {path}",
+                hint="restore the state folder from a backup: without it nobody knows what was sent, and it would be sent again",
+            )
+        return path
 
     @property
     def exists(self) -> bool:
@@ -196,6 +208,19 @@ def write_private(file: Path, text: str) -> None:
     os.close(os.open(part, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600))
     part.write_text(text, "utf-8")
     part.replace(file)
+
+
+@contextmanager
+def storing(folder: Path) -> Iterator[None]:
+    """Turn what the disk under a state folder says into a StateError."""
+    try:
+        yield
+    except (OSError, duckdb.IOException) as error:
+        words = getattr(error, "strerror", None) or str(error).split("\n", 1)[0]
+        raise StateError(
+            f"the state folder {folder} cannot be written or read: {words}",
+            hint="free some space, or give another place with --state; nothing was sent",
+        ) from error
 
 
 @contextmanager

@@ -16,12 +16,17 @@ from etl.report.books import Books
 from etl.report.summary import Stop, Summary
 
 #: Reasons of a withdrawal that are kinds of `filtered`; the others are duplicates (DESIGN, reasons).
-FILTERED = frozenset({"stale", "max_per_contact", "suppressed", "unknown_contact"})
+FILTERED = frozenset({"stale", "max_per_contact", "suppressed", "unknown_contact", "horizon"})
 
 
 def books_of(place: Place, checkpoint: Checkpoint, run: RunRow) -> Books:
-    """Return the books of a run; a withdrawn event has moved from `events` to its reason (RULES §2)."""
+    """Return the books of a run; a withdrawn event has moved from `events` to its reason (RULES §2).
+
+    Those of a run that has ended are kept so.
+    """
     books = Books.from_json(run.books)
+    if run.state in ("finished", "abandoned"):
+        return books
     for reason, seqs in checkpoint.withdrawn(run.run).items():
         (books.filtered if reason in FILTERED else books.duplicate)[reason] += len(seqs)
         books.events -= len(seqs)
@@ -30,7 +35,7 @@ def books_of(place: Place, checkpoint: Checkpoint, run: RunRow) -> Books:
 
 
 def _types_of(place: Place, run: RunRow, seqs: Sequence[int]) -> Counter[str]:
-    types = pq.read_table(place.run(run.name) / "outbox.parquet", columns=["type"])["type"]
+    types = pq.read_table(place.outbox(run.name), columns=["type"])["type"]
     return Counter(types.take(list(seqs)).to_pylist())
 
 

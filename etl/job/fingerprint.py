@@ -10,7 +10,7 @@ from typing import Any
 from etl.job.models import Job
 
 #: What may change without another mapping: where and how fast events go, and the guards.
-_NOT_MAPPING = {"delivery", "expect", "max_invalid", "changed", "keep"}
+_NOT_MAPPING = {"delivery", "expect", "max_invalid", "changed", "ledger", "keep"}
 
 #: Mappings whose order has a meaning: expressions build on those above, filters and lookups are taken in turn.
 _ORDERED = ("let", "filters", "lookups")

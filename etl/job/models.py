@@ -212,6 +212,18 @@ class Delivery(Section):
         return self.api == "sandbox"
 
 
+class Ledger(Section):
+    """How long it is remembered what was sent (RULES §10).
+
+    `keep` is by the time of the events, None for ever; `older` is what becomes of events from before what is remembered.
+    """
+
+    title: ClassVar[str] = "a mapping with `keep`"
+
+    keep: Span | None = None
+    older: Literal["stop", "drop", "send"] = "stop"
+
+
 class Job(Section):
     """A job file. `read_job` makes it; `path`, `folder` and `line` say where it stands."""
 
@@ -238,6 +250,7 @@ class Job(Section):
     expect: Expect = Expect()
     delivery: Delivery = Field(description="a mapping with `api`: where the events go")
     changed: Literal["stop", "send", "drop"] = "stop"
+    ledger: Ledger = Ledger()
     max_invalid: Share = 0.05
     keep: Duration = timedelta(days=30)
 

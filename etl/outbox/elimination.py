@@ -47,6 +47,8 @@ class Policy:
     sample: int | None = None
     drop_late_carts: bool = False
     changed: str = "stop"
+    horizon: datetime | None = None  # what was sent before is not remembered
+    older: str = "stop"
 
 
 @dataclass(slots=True)
@@ -58,6 +60,7 @@ class Eliminated:
     stale: int = 0  # events older than `max_age` that would go out
     oldest: datetime | None = None
     changed: int = 0  # events sent before under another mapping, with other content
+    forgotten: int = 0  # events from before the horizon that would go out
 
 
 def eliminate(staged: Path, sent: list[Path], policy: Policy, connection: duckdb.DuckDBPyConnection) -> Eliminated:
@@ -82,24 +85,31 @@ class _Elimination:
         self._read_sent(sent)
         # The plan's ids that the ledger holds: asked once, before anything falls out.
         self.sql.execute(
-            "CREATE OR REPLACE TABLE held AS SELECT DISTINCT a.id FROM alive a SEMI JOIN sent s ON a.id = s.id"
+            "CREATE OR REPLACE TABLE held AS SELECT DISTINCT a.id FROM alive a SEMI JOIN known s ON a.id = s.id"
         )
         self._drop("SELECT n FROM (SELECT n, row_number() OVER (PARTITION BY id ORDER BY ordinal, item NULLS FIRST, rule) AS r "
                    "FROM alive) WHERE r > 1", self.result.duplicate, "exact")  # fmt: skip
         self.sql.execute("CREATE OR REPLACE TABLE chains (n BIGINT, chain BIGINT, grp BLOB, id BLOB)")
         self._key_duplicates()
         self._window_duplicates()
-        self._stale()
+        self._drop_stale()
         self._over_contact_limit()
         self._sample()
         self._sent_before()
+        self._older()
+        self._count_stale()
         return self.result
 
     def _read_sent(self, sent: list[Path]) -> None:
+        """Keep of the ledger what concerns this plan, by one look at it: it may be a hundred times as large."""
         listed = ", ".join(literal(str(path)) for path in sent)
         source = f"read_parquet([{listed}])" if sent else "empty_sent"
         self.sql.register("empty_sent", SENT.empty_table())
-        self.sql.execute(f"CREATE OR REPLACE VIEW sent AS SELECT * FROM {source}")
+        lanes = "cart" if self.policy.max_per_contact is None else "true"
+        self.sql.execute(
+            f"CREATE OR REPLACE TABLE known AS SELECT * FROM {source} WHERE id IN (SELECT id FROM alive) "
+            f"OR twin IN (SELECT twin FROM alive) OR ({lanes} AND lane IN (SELECT lane FROM alive))"
+        )
 
     def _drop(self, numbers: str, books: Counter[str], reason: str) -> int:
         """Take the events that `numbers` selects out of `alive` and count them."""
@@ -138,26 +148,50 @@ class _Elimination:
             self._drop("SELECT n FROM (SELECT n, row_number() OVER (PARTITION BY grp, chain ORDER BY "
                        f"{order}) AS r FROM linked) WHERE r > 1", self.result.duplicate, "window")  # fmt: skip
 
-    def _stale(self) -> None:
+    def _is_old(self) -> str | None:
+        """SQL of whether an event is too old to be sent live; None where none is."""
         if self.policy.max_age is None or self.policy.stale == "send":
-            return
-        limit = (self.policy.now - self.policy.max_age).isoformat()
-        old = f"instant < TIMESTAMPTZ {literal(limit)}"
-        if self.policy.stale == "drop":
+            return None
+        return f"instant < TIMESTAMPTZ {literal((self.policy.now - self.policy.max_age).isoformat())}"
+
+    def _drop_stale(self) -> None:
+        old = self._is_old()
+        if old is not None and self.policy.stale == "drop":
             self._drop(f"SELECT n FROM alive WHERE {old}", self.result.filtered, "stale")
-        else:
-            fresh = "n IN (SELECT n FROM alive ANTI JOIN held USING (id))"
-            (row,) = fetch(
-                self.sql, f"SELECT count(*) AS n, min(instant) AS oldest FROM alive WHERE {old} AND {fresh}"
-            ).to_pylist()
+
+    def _count_stale(self) -> None:
+        """Count the old ones among those that would go out: a guard asks about them."""
+        old = self._is_old()
+        if old is not None and self.policy.stale == "stop":
+            (row,) = fetch(self.sql, f"SELECT count(*) AS n, min(instant) AS oldest FROM alive WHERE {old}").to_pylist()
             self.result.stale, self.result.oldest = row["n"], row["oldest"]
 
+    def _older(self) -> None:
+        """Events from before what the ledger remembers: nobody knows whether they were sent (RULES §10)."""
+        if self.policy.horizon is None or self.policy.older == "send":
+            return
+        old = f"instant < TIMESTAMPTZ {literal(self.policy.horizon.isoformat())}"
+        if self.policy.older == "drop":
+            self._drop(f"SELECT n FROM alive WHERE {old}", self.result.filtered, "horizon")
+        else:
+            self.result.forgotten = int(self.sql.execute(f"SELECT count(*) FROM alive WHERE {old}").fetchall()[0][0])
+
     def _over_contact_limit(self) -> None:
+        """Of a contact's day the last events stay, as many as earlier runs have left room for."""
         if self.policy.max_per_contact is None:
             return
         day = f"CAST(timezone({literal(self.policy.zone)}, instant) AS DATE)"
-        self._drop(f"SELECT n FROM (SELECT n, row_number() OVER (PARTITION BY lane, {day} ORDER BY {_reverse(_ORDER)}) AS r "
-                   f"FROM alive) WHERE r > {self.policy.max_per_contact}", self.result.filtered, "max_per_contact")  # fmt: skip
+        self.sql.execute(
+            f"CREATE OR REPLACE TEMP TABLE spent AS SELECT lane, {day} AS day, count(DISTINCT id) AS events "
+            "FROM known GROUP BY ALL"
+        )
+        self._drop(
+            f"SELECT n FROM (SELECT n, lane, {day} AS day, row_number() OVER (PARTITION BY lane, {day} ORDER BY {_reverse(_ORDER)}) AS r "
+            "FROM alive ANTI JOIN held USING (id)) a LEFT JOIN spent s ON a.lane = s.lane AND a.day IS NOT DISTINCT FROM s.day "
+            f"WHERE r > {self.policy.max_per_contact} - coalesce(s.events, 0)",
+            self.result.filtered,
+            "max_per_contact",
+        )
 
     def _sample(self) -> None:
         if self.policy.sample is not None:
@@ -179,7 +213,7 @@ class _Elimination:
         if self.policy.drop_late_carts:
             carts = [str(i) for i, kind in enumerate(self.policy.types) if kind == "cartUpdated"]
             if carts:
-                newest = "(SELECT lane, max(instant) AS newest FROM sent WHERE cart GROUP BY lane)"
+                newest = "(SELECT lane, max(instant) AS newest FROM known WHERE cart GROUP BY lane)"
                 late = f"rule IN ({', '.join(carts)}) AND instant < newest"
                 self._drop(
                     f"SELECT n FROM alive JOIN {newest} USING (lane) WHERE {late}", self.result.duplicate, "superseded"
@@ -191,7 +225,7 @@ class _Elimination:
             return
         self.sql.execute(
             "CREATE OR REPLACE TEMP TABLE twins AS SELECT a.n, bool_or(s.mapping = "
-            f"{literal(self.policy.mapping)}) AS same FROM alive a JOIN (SELECT * FROM sent ANTI JOIN held USING (id)) s "
+            f"{literal(self.policy.mapping)}) AS same FROM alive a JOIN (SELECT * FROM known ANTI JOIN held USING (id)) s "
             "ON a.twin = s.twin GROUP BY a.n"
         )
         which = "" if self.policy.changed == "drop" else "WHERE same"

@@ -12,7 +12,8 @@ class Books:
     """Counts of one plan. `rows + extra = filtered + invalid + duplicate + folded + events`.
 
     `extra` are second and later matches of a row, `folded` second and later lines of an event, `invalid` matches and unreadable rows;
-    `invalid_reasons` may overlap. `stale` and `changed` are events that a guard must ask about; times are ISO 8601 in UTC.
+    `invalid_reasons` may overlap. `stale`, `changed` and `forgotten` (from before the ledger's horizon) are events that a guard
+    must ask about; times are ISO 8601 in UTC.
     """
 
     rows: int = 0
@@ -34,6 +35,7 @@ class Books:
     stale: int = 0
     oldest: str | None = None
     changed: int = 0
+    forgotten: int = 0
     times_twice: int = 0
     times_skipped: int = 0
 

@@ -469,7 +469,7 @@ def test_what_a_cut_call_left_behind_is_tidied_by_the_next(shop: Shop, record: R
     shop.write(pages(3))
     name = shop.call("run").json["run"]
     (place,) = (shop.folder / ".clickreplay" / "small").iterdir()
-    segment = place / "ledger" / f"{name}.parquet"
+    segment = place / "ledger" / "2026-11" / f"{name}.parquet"
     segment.unlink()
     with sqlite3.connect(place / "checkpoint.sqlite") as database:
         database.execute("UPDATE runs SET merged = 0")
@@ -549,10 +549,10 @@ def test_a_lost_segment_of_the_ledger_is_made_again_or_the_run_stops(shop: Shop,
     shop.write(pages(5))
     name = shop.call("run").json["run"]
     (place,) = (shop.folder / ".clickreplay" / "small").iterdir()
-    (place / "ledger" / f"{name}.parquet").unlink()
+    (place / "ledger" / "2026-11" / f"{name}.parquet").unlink()
     shop.write(pages(6))
     assert shop.call("run").json["duplicate"] == {"sent_before": 5}
-    (place / "ledger" / f"{name}.parquet").unlink()
+    (place / "ledger" / "2026-11" / f"{name}.parquet").unlink()
     shutil.rmtree(place / "runs" / name)
     shop.write(pages(7))
     ended = shop.call("run")
@@ -636,3 +636,215 @@ def test_a_run_refused_before_its_first_event_left_may_be_planned_anew(shop: Sho
     shop.key = "k"
     shop.job = shop.job.replace("page: {location: url}", "page: {location: lower(url)}")
     assert (shop.call("run").exit, record().accepted()) == (0, 3)
+
+
+# past_events, window, the ledger and what else may stop or hold
+
+
+def test_history_goes_as_past_events_however_old_it_is_and_is_not_sent_again_live(shop: Shop, record: Records) -> None:
+    shop.write(
+        [{"user": f"u{n % 7}", "url": f"/{n}", "time": f"2025-{n % 12 + 1:02d}-03T10:00:00Z"} for n in range(30)]
+    )
+    shop.job = shop.job.replace("stale: send", "method: past_events, batch: 8").replace(
+        "{column: time}", "{column: time, zone: Europe/Kyiv}"
+    )
+    ended = shop.call("run")
+    assert ended.json["requests"] < 10
+    assert (ended.exit, ended.json["method"], ended.json["delivered"]) == (
+        0,
+        "past_events",
+        30,
+    )
+    assert {event.occurred for event in record().events()} >= {"2025-01-03T12:00", "2025-07-03T13:00"}
+    shop.job = shop.job.replace("method: past_events, batch: 8", "stale: send")
+    shop.write(
+        [{"user": f"u{n % 7}", "url": f"/{n}", "time": f"2025-{n % 12 + 1:02d}-03T10:00:00Z"} for n in range(31)]
+    )
+    ended = shop.call("run")
+    assert (ended.json["duplicate"], ended.json["delivered"], record().accepted()) == ({"sent_before": 30}, 1, 31)
+
+
+def test_a_run_that_was_begun_by_one_method_may_go_on_by_the_other(shop: Shop, record: Records) -> None:
+    shop.write(pages(20))
+    assert shop.call("run", "--limit", "5").json["delivered"] == 5
+    shop.job = shop.job.replace("stale: send", "stale: send, method: past_events")
+    ended = shop.call("run")
+    assert (ended.exit, ended.json["delivered"], ended.json["method"], record().accepted()) == (
+        0,
+        20,
+        "past_events",
+        20,
+    )
+
+
+def test_an_account_without_segmentation_stops_with_77_and_words(
+    shop: Shop, serve: Callable[..., Child], record: Callable[[str], Record]
+) -> None:
+    shop.api = serve("unready", segmentation_off=("pageViewed",)).url
+    shop.write(pages(5))
+    shop.job = shop.job.replace("stale: send", "method: past_events")
+    ended = shop.call("run")
+    assert (ended.exit, ended.json["pending"], ended.json["rejected"]) == (77, 5, 0)
+    assert "pageViewed" in ended.json["stopped"]["reason"]
+    assert "segmentation" in ended.json["stopped"]["hint"]
+
+
+def test_a_closed_window_stops_with_75_and_says_when_to_come_back(shop: Shop, record: Records) -> None:
+    from datetime import UTC, datetime, timedelta
+
+    shop.write(pages(5))
+    opens = datetime.now(UTC) + timedelta(hours=2)
+    shop.job = shop.job.replace(
+        "stale: send", f'stale: send, window: "{opens:%H:%M}-{opens + timedelta(hours=1):%H:%M}"'
+    )
+    ended = shop.call("run")
+    assert (ended.exit, ended.json["guard"], ended.json["pending"], record().accepted()) == (75, None, 5, 0)
+    assert ended.json["stopped"]["resume_at"] == f"{opens:%Y-%m-%dT%H:%M:00Z}"
+
+
+def test_a_rate_above_the_apis_limit_is_a_warning(shop: Shop) -> None:
+    shop.write(pages(2))
+    assert "the API takes 350 of event" in shop.call("run").err
+    shop.job = shop.job.replace("1000/s", "350/s")
+    assert "the API takes" not in shop.call("plan").err
+
+
+def test_a_trial_is_not_expected_to_have_the_events_of_a_whole_night(shop: Shop, record: Records) -> None:
+    shop.write(pages(10))
+    shop.job += "expect: {events: 8}\n"
+    assert shop.call("run", "--only", "u1").json["delivered"] == 2
+    assert shop.call("run", "--sample", "1").exit == 0
+    shop.write(pages(2))
+    assert shop.call("run").json["guard"] == "expect"
+
+
+def test_stale_events_that_would_not_go_out_anyway_stop_nothing(shop: Shop, record: Records) -> None:
+    from datetime import UTC, datetime, timedelta
+
+    now = datetime.now(UTC)
+    shop.job = (
+        JOB.replace(", stale: send", "").replace("{type: pageViewed, page: {location: url}}",
+        "{type: cartUpdated, lines: [cart], products: {productId: url, quantity: 1, price: 1}, recycleStateId: cart}")
+    )  # fmt: skip
+    today = {"user": "u", "url": "a", "cart": "c1", "time": (now - timedelta(hours=1)).isoformat()}
+    old = {"user": "u", "url": "b", "cart": "c2", "time": (now - timedelta(days=9)).isoformat()}
+    shop.write([today])
+    assert shop.call("run").json["delivered"] == 1
+    shop.write([old, today])
+    ended = shop.call("run")
+    assert (ended.exit, ended.json["duplicate"], ended.json["events"]) == (0, {"sent_before": 1, "superseded": 1}, 0)
+
+
+def test_the_limit_a_contact_and_day_counts_what_earlier_runs_have_sent(shop: Shop, record: Records) -> None:
+    shop.job = shop.job.replace("stale: send", "stale: send, max_per_contact: 3")
+    rows = [{"user": "u", "url": f"/{n}", "time": f"2026-11-20T10:00:{n:02d}Z"} for n in range(8)]
+    shop.write(rows[:2])
+    assert shop.call("run").json["delivered"] == 2
+    shop.write(rows)
+    ended = shop.call("run")
+    assert (ended.json["delivered"], ended.json["filtered"]) == (1, {"max_per_contact": 5})
+    assert ended.json["duplicate"] == {"sent_before": 2}
+    assert [body["params"][-1]["value"] for body in map(json.loads, record().bodies())][-1] == '{"location":"/7"}'
+
+
+def test_the_ledger_forgets_by_the_time_of_events_and_what_is_older_stops_the_run(shop: Shop, record: Records) -> None:
+    old = [{"user": "u", "url": f"/{n}", "time": f"2024-0{n + 1}-20T10:00:00Z"} for n in range(3)]
+    shop.write([*old, *pages(2)])
+    shop.job += "ledger: {keep: 365d}\n"
+    assert shop.call("run").json["delivered"] == 5
+    (place,) = (shop.folder / ".clickreplay" / "small").iterdir()
+    assert [folder.name for folder in (place / "ledger").iterdir() if any(folder.iterdir())] == ["2026-11"]
+    shop.write([*old, *pages(3)])
+    ended = shop.call("run")
+    assert (ended.exit, ended.json["guard"], record().accepted()) == (5, "horizon", 5)
+    shop.job = shop.job.replace("keep: 365d", "keep: 365d, older: drop")
+    ended = shop.call("run")
+    assert (ended.exit, ended.json["filtered"], ended.json["duplicate"]) == (0, {"horizon": 3}, {"sent_before": 2})
+    assert (ended.json["delivered"], record().accepted()) == (1, 6)
+
+
+def test_a_plan_reads_the_months_of_the_ledger_that_concern_it(shop: Shop, record: Records) -> None:
+    """A file of another month may be unreadable: nobody looks at it."""
+    months = [{"user": "u", "url": f"/{n}", "time": f"2026-0{n + 1}-20T10:00:00Z"} for n in range(9)]
+    shop.write(months)
+    assert shop.call("run").json["delivered"] == 9
+    (place,) = (shop.folder / ".clickreplay" / "small").iterdir()
+    assert sorted(folder.name for folder in (place / "ledger").iterdir()) == [f"2026-0{n}" for n in range(1, 10)]
+    for file in (place / "ledger" / "2026-02").iterdir():
+        file.write_bytes(b"not Parquet")
+    shop.write([*months[3:], *pages(1)])
+    ended = shop.call("run")
+    assert (ended.json["duplicate"], ended.json["delivered"]) == ({"sent_before": 6}, 1)
+
+
+def test_an_id_of_the_jobs_own_is_found_in_any_month(shop: Shop, record: Records) -> None:
+    shop.job = JOB + "id: mid\n"
+    shop.write([{"user": "u", "url": "/a", "mid": "1", "time": "2026-01-05T10:00:00Z"}])
+    shop.call("run")
+    shop.write([{"user": "u", "url": "/a", "mid": "1", "time": "2026-11-05T10:00:00Z"}])
+    assert (shop.call("run").json["duplicate"], record().accepted()) == ({"sent_before": 1}, 1)
+
+
+@pytest.mark.parametrize("then", [(), ("--abandon",), ("--finish",)])
+def test_an_outbox_that_was_deleted_stops_with_words_and_every_call_after_too(
+    shop: Shop, record: Records, then: tuple[str, ...]
+) -> None:
+    import shutil
+
+    shop.write(pages(5))
+    shop.call("run", "--limit", "1")
+    (place,) = (shop.folder / ".clickreplay" / "small").iterdir()
+    shutil.rmtree(place / "runs")
+    for _ in range(2):
+        ended = shop.call("run", *then)
+        assert (ended.exit, ended.json["guard"], record().accepted()) == (5, "state", 1)
+        assert "is gone" in ended.err
+
+
+def test_a_finished_run_whose_folder_was_deleted_still_shows_its_books(shop: Shop, record: Records) -> None:
+    import shutil
+
+    shop.write(pages(5))
+    shop.call("plan")
+    shop.call("run", "--only", "u1")
+    books = shop.call("run").json
+    (place,) = (shop.folder / ".clickreplay" / "small").iterdir()
+    shutil.rmtree(place / "runs")
+    again = shop.call("run")
+    assert (again.exit, again.json["duplicate"], again.json["by_type"]) == (0, {"sent_before": 1}, {"pageViewed": 4})
+    assert books["by_type"] == again.json["by_type"]
+
+
+def test_a_plan_of_another_date_is_refused(shop: Shop, record: Records) -> None:
+    shop.job = shop.job.replace('"*.csv"', "'{{ date }}.csv'")
+    for day in ("2026-11-20", "2026-11-21"):
+        shop.write(pages(5), f"{day}.csv")
+    shop.call("run", "--date", "2026-11-20", "--limit", "1")
+    shop.write(pages(6), "2026-11-20.csv")
+    name = shop.call("plan", "--date", "2026-11-20").json["run"]
+    ended = shop.call("run", "--date", "2026-11-21", "--plan", name)
+    assert (ended.exit, record().accepted()) == (2, 1)
+    assert "--date 2026-11-20" in ended.err
+
+
+def test_a_full_disk_while_planning_is_said_in_words(shop: Shop, record: Records) -> None:
+    import resource
+    import subprocess
+
+    shop.write(pages(30_000))
+    limited = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))  # noqa: E731
+    ended = subprocess.run(
+        shop.arguments("plan", "--json"), env=shop.env, capture_output=True, text=True, preexec_fn=limited, check=False
+    )
+    assert ended.returncode == 5, ended.stderr
+    assert json.loads(ended.stdout)["guard"] == "state"
+    assert "Traceback" not in ended.stderr
+
+
+def test_status_of_a_state_that_is_not_there_yet_says_so(shop: Shop) -> None:
+    import subprocess
+
+    shop.environment = {"CLICKREPLAY_STATE": str(shop.folder / "nowhere")}
+    command = [*shop.arguments("status")[:4]]
+    ended = subprocess.run(command, env=shop.env, cwd="/", capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout.strip()) == (0, "nothing has been planned yet")
