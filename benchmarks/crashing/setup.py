@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -23,6 +23,23 @@ TROUBLE = Misbehaviour(
 )
 
 
+#: The same for requests of many events: each loses more, and each event has a status of its own.
+TROUBLE_OF_BATCHES = replace(
+    TROUBLE,
+    rate_429=0.01,
+    rate_500=0.01,
+    rate_503=0.01,
+    rate_500_after=0.02,
+    rate_reset_before=0.02,
+    rate_reset_after=0.02,
+    rate_hang_before=0.003,
+    rate_hang_after=0.005,
+    rate_half=0.02,
+    rate_wrong_count=0.02,
+    rate_server_error=0.002,
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setup:
     """One proof: the size of its input, how the tool posts, how the server behaves, how often the tool dies."""
@@ -31,7 +48,8 @@ class Setup:
     kills: int = 10
     seed: int = 1
     faults: Misbehaviour = field(default_factory=Misbehaviour)
-    method: Literal["event"] = "event"
+    method: Literal["event", "past_events"] = "event"
+    batch: int = 37
     on_unknown: Literal["resend", "hold"] = "resend"
     concurrency: int = 16
     rate: int = 100_000
@@ -40,11 +58,18 @@ class Setup:
     @property
     def in_flight(self) -> int:
         """Return how many events may be on their way at once."""
-        return self.concurrency
+        return self.concurrency * (self.batch if self.batches else 1)
+
+    @property
+    def batches(self) -> bool:
+        """True where a request carries many events."""
+        return self.method == "past_events"
 
     def server(self) -> Settings:
         """Return what the sandbox shall be like: no limit, the types checked, these faults."""
-        return Settings(limit_event=None, limit_other=None, check_types=True, misbehaviour=self.faults)
+        return Settings(
+            limit_event=None, limit_past_events=None, limit_other=None, check_types=True, misbehaviour=self.faults
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +109,7 @@ class Scene:
             f"delivery:\n"
             f"  api: {api}\n"
             f"  method: {setup.method}\n"
+            f"  batch: {setup.batch}\n"
             f"  rate: {setup.rate}/s\n"
             f"  concurrency: {setup.concurrency}\n"
             f"  timeout: {setup.timeout:g}s\n"

@@ -10,7 +10,7 @@ from typing import Any
 from etl.job.event import OF_LINES
 from etl.job.filters import READY
 from etl.job.locators import LOCATORS
-from etl.job.models import Bulk, Delivery, EventRule, Expect, Job, Source, Time
+from etl.job.models import Bulk, Delivery, EventRule, Expect, Job, Ledger, Source, Time
 from schemas import TYPES
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "job-file.md"
@@ -24,6 +24,7 @@ _INSIDE: dict[str, list[str]] = {
     "contact": [f"contact.{locator}" for locator in LOCATORS],
     "dedupe": ["dedupe.default", "dedupe.<type>", *(f"dedupe.<type>.{k}" for k in ("window", "by", "key", "keep"))],
     "expect": [f"expect.{k}" for k in Expect.model_fields],
+    "ledger": [f"ledger.{k}" for k in Ledger.model_fields],
     "delivery": [
         *(f"delivery.{k}" for k in Delivery.model_fields),
         *(f"delivery.bulk.{k}" for k in Bulk.model_fields),
@@ -36,6 +37,7 @@ SECTIONS: dict[str, Any] = {
     "source.": Source,
     "time.": Time,
     "expect.": Expect,
+    "ledger.": Ledger,
     "delivery.": Delivery,
     "delivery.bulk.": Bulk,
 }
