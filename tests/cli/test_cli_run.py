@@ -848,3 +848,28 @@ def test_status_of_a_state_that_is_not_there_yet_says_so(shop: Shop) -> None:
     command = [*shop.arguments("status")[:4]]
     ended = subprocess.run(command, env=shop.env, cwd="/", capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stdout.strip()) == (0, "nothing has been planned yet")
+
+
+def _mounted(shop: Shop, mount: str, *words: str) -> tuple[int, dict[str, object], str]:
+    """Call in a mount namespace of its own, where `mount` has been done to $1, the state folder; skip where that is not allowed."""
+    import subprocess
+
+    state = shop.folder / ".clickreplay"
+    state.mkdir(exist_ok=True)
+    script = f'{mount} || exit 99; shift; exec "$@"'
+    command = ["unshare", "-m", "sh", "-c", script, "sh", str(state), *shop.arguments(*words, "--json")]
+    try:
+        ended = subprocess.run(command, env=shop.env, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        pytest.skip("no unshare here")
+    if ended.returncode in (1, 99) and "Traceback" not in ended.stderr:
+        pytest.skip(f"no mounts here: {ended.stderr}")
+    return ended.returncode, json.loads(ended.stdout), ended.stderr
+
+
+def test_a_read_only_state_is_said_in_words(shop: Shop, record: Records) -> None:
+    shop.write(pages(3))
+    shop.call("run", "--limit", "1")
+    code, said, err = _mounted(shop, 'mount --bind "$1" "$1" && mount -o remount,ro,bind "$1"', "run")
+    assert (code, said["guard"], record().accepted()) == (5, "state", 1)
+    assert "Read-only" in err
