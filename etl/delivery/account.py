@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from etl.delivery.answers import Answer, Cause, Failure
 from etl.delivery.exchange import Exchange
+from etl.delivery.target import Target
 from etl.delivery.transport import Transport
 from etl.delivery.verdicts import fatal
 from etl.errors import RefusedError
@@ -49,7 +50,7 @@ def check_account(api: str, key: str, *, timeout: float = 30.0, ca: str | None =
 
 
 def _ask(api: str, key: str, timeout: float, ca: str | None) -> Answer | Failure:
-    transport = Transport(api.rstrip("/") + _PATH, key, timeout, verb="GET", ca=ca)
+    transport = Transport(Target(api.rstrip("/") + _PATH, key, verb="GET", ca=ca), timeout)
     exchange = Exchange([], b"", time.monotonic())
     deadline = threading.Timer(timeout, exchange.cut)
     deadline.daemon = True

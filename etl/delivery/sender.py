@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from queue import SimpleQueue
 
 from etl.delivery.answers import Outcome
 from etl.delivery.exchange import Exchange
+from etl.delivery.target import Target
 from etl.delivery.transport import Transport
 
 Done = tuple[Exchange, Outcome | BaseException]
@@ -23,7 +23,7 @@ class Senders:
         self.outcomes: SimpleQueue[Done | None] = SimpleQueue()
         self._work: SimpleQueue[Exchange | None] = SimpleQueue()
         self._count, self._threads = count, 0
-        self._new: Callable[[], Transport] = lambda: Transport(url, key, timeout, ca=ca)
+        self._target, self._timeout = Target(url, key, ca=ca), timeout
         self._busy = 0
 
     def post(self, exchange: Exchange) -> None:
@@ -44,12 +44,7 @@ class Senders:
             self._work.put(None)
 
     def _run(self) -> None:
-        try:
-            transport = self._new()
-        except BaseException as error:
-            if (exchange := self._work.get()) is not None:
-                self.outcomes.put((exchange, error))
-            return
+        transport = Transport(self._target, self._timeout)
         try:
             while (exchange := self._work.get()) is not None:
                 try:

@@ -64,7 +64,8 @@ class Reply:
     """What the server does with a request. A 2xx without a body accepts, in the words of the method.
 
     `delay` before anything; then `reset`, `close` or `hang` (nothing is answered), or the answer: whole, in drips of a byte each `drip`
-    seconds, or cut after `half` bytes. `last` closes the connection `last` seconds after the answer without saying so in it.
+    seconds, or cut after `half` bytes; or the pieces of `raw` as they are, a moment between them. `last` closes the connection `last`
+    seconds after the answer without saying so in it.
     """
 
     status: int = 200
@@ -76,6 +77,7 @@ class Reply:
     hang: bool = False
     drip: float = 0.0
     half: int | None = None
+    raw: tuple[bytes, ...] = ()
     last: float | None = None
     accepts: bool | None = None  # whether the event counts as taken; by its status when None
 
@@ -169,7 +171,12 @@ class Server:
             writer.write(whole[: reply.half])
             await writer.drain()
             return False
-        if reply.drip:
+        if reply.raw:
+            for piece in reply.raw:
+                writer.write(piece)
+                await writer.drain()
+                await asyncio.sleep(0.002)
+        elif reply.drip:
             for byte in whole:
                 writer.write(bytes([byte]))
                 await asyncio.sleep(reply.drip)
