@@ -8,8 +8,8 @@ import time
 from dataclasses import dataclass
 
 from etl.delivery.answers import Answer, Cause, Failure
+from etl.delivery.endpoint import Endpoint
 from etl.delivery.exchange import Exchange
-from etl.delivery.target import Target
 from etl.delivery.transport import Transport
 from etl.delivery.verdicts import fatal
 from etl.errors import RefusedError
@@ -50,7 +50,7 @@ def check_account(api: str, key: str, *, timeout: float = 30.0, ca: str | None =
 
 
 def _ask(api: str, key: str, timeout: float, ca: str | None) -> Answer | Failure:
-    transport = Transport(Target(api.rstrip("/") + _PATH, key, verb="GET", ca=ca), timeout)
+    transport = Transport(Endpoint(api.rstrip("/") + _PATH, key, verb="GET", ca=ca), timeout)
     exchange = Exchange([], b"", time.monotonic())
     deadline = threading.Timer(timeout, exchange.cut)
     deadline.daemon = True

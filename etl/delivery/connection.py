@@ -14,8 +14,8 @@ import time
 
 from etl.delivery.answer_reader import AnswerReader
 from etl.delivery.answers import Answer
+from etl.delivery.endpoint import Endpoint
 from etl.delivery.exchange import Exchange
-from etl.delivery.target import Target
 
 _REST = 4.0
 _PIECE = 64 * 1024
@@ -28,15 +28,15 @@ class Connection:
     closed.
     """
 
-    def __init__(self, target: Target, timeout: float, exchange: Exchange) -> None:
+    def __init__(self, endpoint: Endpoint, timeout: float, exchange: Exchange) -> None:
         self.keeps = False
-        self._socket = socket.create_connection((target.host, target.port), timeout)
+        self._socket = socket.create_connection((endpoint.host, endpoint.port), timeout)
         self.cord = self._socket.dup()
         try:
             exchange.tie(self.cord)
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if target.tls is not None:
-                self._socket = target.tls.wrap_socket(self._socket, server_hostname=target.host.rstrip("."))
+            if endpoint.tls is not None:
+                self._socket = endpoint.tls.wrap_socket(self._socket, server_hostname=endpoint.host.rstrip("."))
             # From here on the deadline of the exchange is the only one: it is total, and each wait costs less without.
             self._socket.settimeout(None)
         except BaseException:

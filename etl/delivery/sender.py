@@ -6,8 +6,8 @@ import threading
 from queue import SimpleQueue
 
 from etl.delivery.answers import Outcome
+from etl.delivery.endpoint import Endpoint
 from etl.delivery.exchange import Exchange
-from etl.delivery.target import Target
 from etl.delivery.transport import Transport
 
 Done = tuple[Exchange, Outcome | BaseException]
@@ -23,7 +23,7 @@ class Senders:
         self.outcomes: SimpleQueue[Done | None] = SimpleQueue()
         self._work: SimpleQueue[Exchange | None] = SimpleQueue()
         self._count, self._threads = count, 0
-        self._target, self._timeout = Target(url, key, ca=ca), timeout
+        self._endpoint, self._timeout = Endpoint(url, key, ca=ca), timeout
         self._busy = 0
 
     def post(self, exchange: Exchange) -> None:
@@ -44,7 +44,7 @@ class Senders:
             self._work.put(None)
 
     def _run(self) -> None:
-        transport = Transport(self._target, self._timeout)
+        transport = Transport(self._endpoint, self._timeout)
         try:
             while (exchange := self._work.get()) is not None:
                 try:

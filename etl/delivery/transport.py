@@ -8,27 +8,27 @@ import ssl
 from etl.delivery.answer_reader import BrokenAnswerError
 from etl.delivery.answers import Cause, Failure, Outcome
 from etl.delivery.connection import Connection
+from etl.delivery.endpoint import Endpoint
 from etl.delivery.exchange import Exchange, TooLateError
-from etl.delivery.target import Target
 
 _LATE = "no answer in time"
 _CONNECT = 10.0  # seconds, or the whole timeout where that is less
 
 
 class Transport:
-    """Requests to one target, one at a time.
+    """Requests to one endpoint, one at a time.
 
     `timeout` in seconds is for each step of connecting; whoever posts an exchange cuts it when its time is up.
     """
 
-    def __init__(self, target: Target, timeout: float) -> None:
-        self._target = target
+    def __init__(self, endpoint: Endpoint, timeout: float) -> None:
+        self._endpoint = endpoint
         self._timeout = min(_CONNECT, timeout)
         self._connection: Connection | None = None
 
     def post(self, exchange: Exchange) -> Outcome:
         """Send a request and return its outcome; never raises for what the network or the server do."""
-        request = self._target.request(exchange.body)
+        request = self._endpoint.request(exchange.body)
         try:
             connection = self._connected(exchange)
             exchange.tie(connection.cord)
@@ -57,7 +57,7 @@ class Transport:
         connection = self._connection
         if connection is None or not connection.is_usable:
             self.close()
-            connection = self._connection = Connection(self._target, self._timeout, exchange)
+            connection = self._connection = Connection(self._endpoint, self._timeout, exchange)
         return connection
 
     def _failure(self, error: Exception, exchange: Exchange) -> Failure:
@@ -67,7 +67,7 @@ class Transport:
         if exchange.left_at is not None:
             return Failure(Cause.NO_ANSWER, f"the connection broke before the answer: {_words(error)}")
         if isinstance(error, (socket.gaierror, UnicodeError)):
-            return Failure(Cause.UNKNOWN_HOST, f"unknown host {self._target.host}")
+            return Failure(Cause.UNKNOWN_HOST, f"unknown host {self._endpoint.host}")
         if isinstance(error, ssl.SSLCertVerificationError):
             return Failure(Cause.CERTIFICATE, error.verify_message)
         if exchange.was_cut:

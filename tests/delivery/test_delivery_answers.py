@@ -16,8 +16,8 @@ from servers import OK, Reply, serving
 
 from etl.delivery.answer_reader import AnswerReader
 from etl.delivery.answers import Answer, Cause, Failure, Outcome
+from etl.delivery.endpoint import Endpoint
 from etl.delivery.exchange import Exchange
-from etl.delivery.target import Target
 from etl.delivery.transport import Transport
 
 HI = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
@@ -31,7 +31,7 @@ def exchange(body: bytes = b"{}") -> Exchange:
 def ask(*pieces: bytes, last: float | None = None) -> tuple[Outcome, int]:
     """What comes of a first request that is answered so, and how many connections it and a second one took."""
     with serving(lambda got: OK if got.number else Reply(raw=pieces, last=last)) as server:
-        it = Transport(Target(server.url + "/v2/event", SECRET), 5.0)
+        it = Transport(Endpoint(server.url + "/v2/event", SECRET), 5.0)
         try:
             made = exchange()
             deadline = threading.Timer(2.0, made.cut)
@@ -173,7 +173,7 @@ def greeting(answer: Callable[[socket.socket], None]) -> Iterator[str]:
 
 def test_an_answer_that_comes_before_all_was_sent_counts() -> None:
     with greeting(lambda them: them.sendall(b"HTTP/1.1 413 X\r\nContent-Length: 4\r\n\r\nmuch")) as url:
-        it = Transport(Target(url, SECRET), 5.0)
+        it = Transport(Endpoint(url, SECRET), 5.0)
         assert it.post(exchange(b"x" * 20_000_000)) == Answer(413, b"much")
         it.close()
 
@@ -181,7 +181,7 @@ def test_an_answer_that_comes_before_all_was_sent_counts() -> None:
 def test_a_cut_ends_a_request_that_nobody_reads() -> None:
     over = threading.Event()
     with greeting(lambda _: over.wait(5) and None) as url:
-        it, made = Transport(Target(url, SECRET), 5.0), exchange(b"x" * 20_000_000)
+        it, made = Transport(Endpoint(url, SECRET), 5.0), exchange(b"x" * 20_000_000)
         threading.Timer(0.3, made.cut).start()
         before = time.monotonic()
         assert it.post(made) == Failure(Cause.NO_ANSWER, "no answer in time")
@@ -201,7 +201,7 @@ def test_a_cut_ends_a_request_that_nobody_reads() -> None:
     ],
 )
 def test_the_head_of_a_request_names_path_and_host(url: str, line: str, host: str) -> None:
-    target = Target(url, SECRET)
+    target = Endpoint(url, SECRET)
     head, _, body = target.request(b'{"a":1}').partition(b"\r\n\r\n")
     first, *headers = head.decode().split("\r\n")
     assert (first, headers[0], headers[-1], body) == (line, f"Host: {host}", "Content-Length: 7", b'{"a":1}')

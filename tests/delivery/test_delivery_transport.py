@@ -19,14 +19,14 @@ from servers import OK, Got, Reply, free_port, serving
 
 from etl.delivery.answers import Answer, Cause, Failure, Outcome
 from etl.delivery.connection import _REST
+from etl.delivery.endpoint import Endpoint
 from etl.delivery.exchange import Exchange
-from etl.delivery.target import Target
 from etl.delivery.transport import Transport
 
 
 @contextmanager
 def transport(url: str, timeout: float = 5.0, ca: str | None = None) -> Iterator[Transport]:
-    made = Transport(Target(url + "/v2/event", SECRET, ca=ca), timeout)
+    made = Transport(Endpoint(url + "/v2/event", SECRET, ca=ca), timeout)
     try:
         yield made
     finally:

@@ -19,7 +19,7 @@ from etl import __version__
 USER = "clickreplay"
 
 
-class Target:
+class Endpoint:
     """One method of one API, for one key.
 
     `host` and `port` are what to connect to; `tls` says how, None for plain HTTP. `ca` is a file of certificates to
