@@ -10,6 +10,7 @@ from hashlib import sha256
 import pyarrow as pa
 
 from etl.errors import InputError
+from etl.flow.transform import Transform
 from etl.job.fingerprint import mapping_hash
 from etl.job.models import Job
 from etl.job.template import fill
@@ -84,10 +85,14 @@ def trial(mark: str) -> str:
 
 
 def columns_of(job: Job, day: date | None) -> pa.Schema | None:
-    """Return the columns of the job's inputs without reading data: headers and footers; None for NDJSON, which has neither."""
+    """Return what the expressions see, without reading data: headers and footers, after the transform.
+
+    None for NDJSON, which has neither. Raises JobError for a transform that cannot be loaded.
+    """
     if job.source.format == "ndjson":
         return None
     settings = settings_of(job, day)
     if format_of(find_inputs(settings.paths, job.folder), settings.format) == "ndjson":
         return None
-    return open_source(settings, job.folder).schema
+    columns = open_source(settings, job.folder).schema
+    return Transform(job, columns).schema if job.transform and columns.names else columns

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from etl.flow.quarantine import first_places, invalid_lines, invalid_matches, unread_rows
+from etl.flow.transform import Transform
 from etl.job.models import Job
 from etl.mapping.mapper import Mapper, RuleMatches
 from etl.mapping.program import EXPRESSION_FAILED, GROUP, ITEM, LINE
@@ -79,7 +80,9 @@ class Preparer:
         self._files = list(files)
         self._first_rows = first_rows
         # Without a column there is nothing to check expressions against: lines of NDJSON, all of them unreadable or empty.
-        self._mapper = Mapper(job, schema, now, only) if schema.names else None
+        self._transform = Transform(job, schema) if job.transform and schema.names else None
+        seen = self._transform.schema if self._transform else schema
+        self._mapper = Mapper(job, seen, now, only) if schema.names else None
         self._sql = connect(memory="300MB")
         self.shapes = tuple(shape_of(index, job) for index in range(len(job.events)))
 
@@ -91,9 +94,12 @@ class Preparer:
         if self._mapper is None:
             result.filtered["no_rule"] += batch.table.num_rows
             return result
-        mapped = self._mapper.map(batch.table)
+        table = batch.table if self._transform is None else self._transform.apply(batch.table)
+        mapped = self._mapper.map(table)
         result.extra = mapped.matches - mapped.matched
         result.filtered = mapped.filtered
+        if table.num_rows < batch.table.num_rows:
+            result.filtered["transform"] += batch.table.num_rows - table.num_rows
         result.times_twice, result.times_skipped = mapped.moved_times["twice"], mapped.moved_times["skipped"]
         for failed in mapped.failed:
             reasons = pa.array([[failed.reason]] * failed.places.num_rows, pa.list_(pa.string()))

@@ -130,6 +130,15 @@ def zone(value: object) -> str:
     return found
 
 
+def transform(value: object) -> object:
+    """Return a Python file and the name of a function in it."""
+    expected = "a Python file and a function in it, such as shop.py:clean"
+    file, _, name = _string(value, expected).rpartition(":")
+    if not file.endswith(".py") or not name.isidentifier():
+        raise ValueError(f"expected {expected}, found {shown(value)}")
+    return value
+
+
 def window(value: object) -> object:
     """Return the hours of the day in which events may go, as they were written."""
     hours(value)

@@ -13,7 +13,17 @@ from etl.job.values import expression, name
 READY = ("anonymous", "bots", "static", "methods", "status")
 
 #: Reasons of the books (DESIGN, Commands) that are ours: a filter of that name would blur the counts.
-RESERVED = ("no_rule", "transform", "only", "sample", "suppressed", "unknown_contact", "stale", "max_per_contact")
+RESERVED = (
+    "no_rule",
+    "transform",
+    "only",
+    "sample",
+    "suppressed",
+    "unknown_contact",
+    "stale",
+    "max_per_contact",
+    "horizon",
+)
 
 
 def is_ready(filter_name: str) -> bool:

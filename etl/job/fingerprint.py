@@ -20,14 +20,24 @@ def mapping_hash(job: Job) -> str:
     """Return 16 hexadecimal digits of SHA-256 over the job without `delivery` and the guards.
 
     The order of keys counts only where it means something; comments, short forms and values that are the default do
-    not, so that a later version with more keys gives the same hash. A transform's code is for the caller to add.
+    not, so that a later version with more keys gives the same hash. A transform's code is part of it.
     """
     mapping = job.model_dump(exclude=_NOT_MAPPING, exclude_defaults=True)
     for key in _ORDERED:
         if key in mapping:
             mapping[key] = list(mapping[key].items())
     text = json.dumps(mapping, sort_keys=True, ensure_ascii=True, separators=(",", ":"), default=_plain)
-    return hashlib.sha256(b"clickreplay mapping 1\n" + text.encode()).hexdigest()[:16]
+    return hashlib.sha256(b"clickreplay mapping 1\n" + text.encode() + _code(job)).hexdigest()[:16]
+
+
+def _code(job: Job) -> bytes:
+    """Return the transform's file; nothing where there is none: that it is missing is told where it is loaded."""
+    if job.transform is None:
+        return b""
+    try:
+        return b"\n" + (job.folder / job.transform.rpartition(":")[0]).read_bytes()
+    except OSError:
+        return b""
 
 
 def _plain(value: Any) -> int:

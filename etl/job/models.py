@@ -233,7 +233,7 @@ class Job(Section):
         description="the job's name, for example shop-nightly"
     )
     source: Source = Field(description="a mapping with `path`: where the rows come from")
-    transform: str | None = None
+    transform: Annotated[str, BeforeValidator(checks.transform)] | None = None
     let: Annotated[dict[str, str], BeforeValidator(checks.let)] = Field(default={})
     lookups: dict[str, Any] = Field(default={}, description="a mapping of names to tables")
     filters: Annotated[dict[str, Any], BeforeValidator(filters_of)] = Field(default={})

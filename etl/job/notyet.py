@@ -27,7 +27,6 @@ def _remote(value: object) -> bool:
 
 #: The key, which of its values are not there yet, what they are called, and what an analyst can do meanwhile.
 NOT_YET: tuple[tuple[Where, Callable[[object], bool], str, str], ...] = (
-    (("transform",), _given, "`transform`", "use `let` and `filters`"),
     (("lookups",), _given, "`lookups`", "join the tables before the export"),
     (("contacts",), _given, "`contacts`", "use `filters`"),
     (("source", "format"), _is("access_log"), "the format access_log", "use csv, parquet or ndjson"),

@@ -149,7 +149,6 @@ def test_a_key_written_where_its_name_belongs_is_never_shown():
 @pytest.mark.parametrize(
     ("key", "text"),
     [
-        ("transform", small(transform="jobs/shop.py:clean")),
         ("lookups", small(lookups="{crm: {path: crm.csv}}")),
         ("contacts", small(contacts="{suppress: a.csv}")),
         ("source.format", changed("visits.csv", "visits.csv, format: access_log", SMALL)),

@@ -200,6 +200,12 @@ def test_the_columns_of_a_file_without_header_are_told_apart():
     assert set(mistakes(source(columns="[id, url, ID, '']"))) == {"source.columns[2]", "source.columns[3]"}
 
 
+@pytest.mark.parametrize("text", ["shop.py", "shop:clean", "shop.py:", ":clean", "shop.py:two words", "3"])
+def test_a_transform_is_a_python_file_and_a_function(text):
+    assert job(small(transform="lib/shop.py:clean")).transform == "lib/shop.py:clean"
+    assert "such as shop.py:clean" in mistakes(small(transform=f"'{text}'"))["transform"]
+
+
 def test_names_of_expressions_are_plain():
     assert set(mistakes(small(let="{'x y': e, '2)': f, ціна: g}"))) == {"let.x y", "let.2)"}
 
