@@ -111,6 +111,11 @@ class Ruling:
     doubt: bool = False
     left: bool = True
 
+    @property
+    def no_copy(self) -> bool:
+        """True where the API surely has no copy by this request: it did not leave, or was refused for now."""
+        return not self.left or (not self.doubt and self.state in (State.UNKNOWN, State.RETRY))
+
 
 @dataclass(frozen=True, slots=True)
 class Touched:
@@ -136,7 +141,7 @@ _INTENTS = (
     "ON CONFLICT (run, seq) DO UPDATE "
     "SET state = 1, sends = sends + 1, resent = resent + (doubts > 0), status = NULL, detail = NULL, at = excluded.at"
 )
-# What never left was no send. `doubts` on the right is the count before this request.
+# What never left was no send, what was surely not taken no repeat. `doubts` on the right is the count before this request.
 _RULING = (
     "UPDATE events SET state = ?, status = ?, detail = ?, doubts = doubts + ?, sends = sends - ?, "
     "resent = resent - (? AND doubts > 0), at = ? WHERE run = ? AND "
@@ -145,6 +150,12 @@ _RULING_OF_ONE = f"{_RULING} seq = ?"
 _RULING_OF_MANY = f"{_RULING} seq IN (SELECT value FROM json_each(?))"
 _CUT = "no answer was seen: the run was cut"
 _STOPPED = "no answer was seen: the machine stopped"
+
+
+def month_after(month: str) -> str:
+    """Return the month after one such as 2025-12."""
+    year, number = divmod(int(month[:4]) * 12 + int(month[5:]), 12)
+    return f"{year:04d}-{number + 1:02d}"
 
 
 def _joined(rulings: Sequence[Ruling]) -> Iterator[Ruling]:
@@ -253,14 +264,12 @@ class Checkpoint:
         rows = self._rows("SELECT file, month, run, rows FROM segments ORDER BY month, run")
         return [Segment(*row) for row in rows]
 
-    def forget_months(self, before: str) -> list[str]:
-        """Take the months before one (such as 2025-11) out of the ledger, for good; return their files."""
+    def forget(self, segments: Sequence[Segment]) -> None:
+        """Take files out of the ledger, for good: it knows all from the month after the last of theirs on, at best."""
         with self._transaction(durable=True):
-            gone = "FROM segments WHERE month < ? AND month <> 'none'"
-            files = [file for (file,) in self._database.execute(f"SELECT file {gone}", (before,))]
-            self._database.execute(f"DELETE {gone}", (before,))
-            self._database.execute("INSERT OR REPLACE INTO meta VALUES ('horizon', ?)", (before,))
-        return files
+            self._database.executemany("DELETE FROM segments WHERE file = ?", [(s.file,) for s in segments])
+            horizon = max([month_after(s.month) for s in segments] + ([self.horizon] if self.horizon else []))
+            self._database.execute("INSERT OR REPLACE INTO meta VALUES ('horizon', ?)", (horizon,))
 
     @property
     def horizon(self) -> str | None:
@@ -319,7 +328,7 @@ class Checkpoint:
         one = len(r.seqs) == 1
         self._database.execute(
             _RULING_OF_ONE if one else _RULING_OF_MANY,
-            (r.state, r.status, r.detail, r.doubt, not r.left, not r.left, now, run,
+            (r.state, r.status, r.detail, r.doubt, not r.left, r.no_copy, now, run,
              r.seqs[0] if one else json.dumps(list(r.seqs))),
         )  # fmt: skip
 
@@ -347,12 +356,19 @@ class Checkpoint:
         for run, first, upto, others in lost:
             seqs = json.dumps(sorted({*range(first, upto), *json.loads(others)}))
             # An unknown event may have been sent once more, and a repeat that nobody remembers counts as one.
-            self._database.execute(
+            resent = self._database.execute("SELECT sum(resent) FROM events WHERE run = ?", (run,)).fetchone()[0] or 0
+            touched = self._database.execute(
                 "INSERT INTO events (run, seq, state, sends, doubts, detail, at) "
                 "SELECT ?, value, 4, 1, 1, ?, ? FROM json_each(?) WHERE true ON CONFLICT (run, seq) DO UPDATE "
                 "SET state = 4, sends = sends + 1, doubts = doubts + 1, resent = resent + (doubts > 0), "
                 "detail = excluded.detail, at = excluded.at WHERE state IN (4, 5)",
                 (run, _STOPPED, now, seqs),
+            ).rowcount
+            # How many requests these were nobody knows: as many as it may have been by the live method.
+            self._database.execute(
+                "UPDATE runs SET requests = requests + CASE method WHEN 'event' THEN ? ELSE min(?, 1) END, "
+                "resent = resent + (SELECT sum(resent) FROM events WHERE run = ?) - ? WHERE run = ?",
+                (touched, touched, run, resent, run),
             )
         self._database.execute("DELETE FROM claims")
 

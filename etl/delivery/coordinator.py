@@ -39,7 +39,9 @@ _MEANWHILE = 0.001  # seconds that a first outcome waits for others: a round for
 _TICK = 0.5  # seconds between two looks at the clock, and two reports, when nothing happens
 _GRACE = 1.0  # seconds that a thread has to hand back an exchange whose time is up, when the run ends
 _AGAIN = "run the same command again to go on"
+_TOO_MANY = 429  # a matter of the pace, not of the event
 _LONGEST_WAIT = 900.0  # seconds that a run waits for its window to open (RULES §7)
+_REFUSALS = 20  # times that an event may be refused for now while others get through: then it is a dead letter
 _STRANGE_ANSWERS = 3  # answers in a row that do not match their request, after which the run stops (RULES §6)
 
 
@@ -75,6 +77,7 @@ class Coordinator:
         self._overdue: set[Exchange] = set()
         self._rulings: list[Ruling] = []
         self._stopped: Stopped | None = None
+        self._through = 0  # requests that got a definite verdict
         self._strange = 0  # answers in a row that do not match their request
         self._window_changes = 0.0  # when to look at the window again, seconds since 1970
         self._started = self._written = now
@@ -98,7 +101,8 @@ class Coordinator:
                     break
                 self._hand_over(senders, self._choose())
                 if self._claims.spent and self._stopped is None and not self._lanes.empty:
-                    self._claims.renew(self._clock())
+                    in_flight = [place.seq for exchange in self._in_flight for place in exchange.places]
+                    self._claims.renew(self._clock(), in_flight)
                     continue
                 self._report()
                 if self._finished():
@@ -113,7 +117,8 @@ class Coordinator:
         if self._stopped is None and not self._lanes.empty:
             self._stopped = Stopped("limit", f"{self._limit:,} events were sent, as asked; {_AGAIN}", Exit.AGAIN)
         self._report(last=True)
-        return Result(self._stopped, self._requests, self._resent, self._clock() - self._started, self._warning())
+        seconds = self._clock() - self._started
+        return Result(self._stopped, self._requests, self._resent, seconds, self._tally.tried, self._warning())
 
     # The state of the call
 
@@ -173,12 +178,12 @@ class Coordinator:
             self._stopped = Stopped(reason, _AGAIN, Exit.AGAIN, resume_at=_iso(until))
 
     def _watch_patience(self, now: float) -> None:
-        since = self._breaker.failing_since
-        if since is None:
-            return
-        end = since + self._settings.give_up
-        if now >= end or self._pace.paused_until > end:
-            resume = max(0.0, self._pace.paused_until - now)
+        since, told = self._breaker.failing_since, self._pace.told_until
+        if told - now > self._settings.give_up:
+            reason = f"the API asks for a pause of {_span(told - now)}: {self._tally.last_trouble}"
+            self._stopped = Stopped(reason, f"given up for now; {_AGAIN}", Exit.AGAIN, resume_at=_iso_in(told - now))
+        elif since is not None and (now >= since + self._settings.give_up or told > since + self._settings.give_up):
+            resume = max(0.0, told - now)
             self._stopped = Stopped(
                 f"nothing got through for {_span(now - since)}: {self._tally.last_trouble}",
                 f"given up for now; {_AGAIN}",
@@ -188,6 +193,8 @@ class Coordinator:
 
     def _watch_rejected(self) -> None:
         tally, most = self._tally, self._settings.max_rejected
+        if self._lanes.empty and not self._in_flight:
+            return  # nothing is left that could be spared
         if self._stopped is None and tally.verdicts >= 100 and tally.rejected > most * tally.verdicts:
             self._stopped = Stopped(
                 f"the API rejected {tally.rejected:,} of {tally.verdicts:,} events "
@@ -295,6 +302,7 @@ class Coordinator:
         else:
             reading = Reading([without_answer(outcome)] * len(exchange.places))
         if reading.refused_whole or any(v.state in (State.DELIVERED, State.REJECTED) for v in reading.verdicts):
+            self._through += 1
             self._breaker.through()
             self._pace.passed(now)
             latency = now - exchange.started
@@ -341,9 +349,11 @@ class Coordinator:
         """Say what becomes of each event: its turn is over, or it goes again (`at_once`, or after a while)."""
         if not left:
             self._uncounted_requests -= 1
+            self._pace.stayed(exchange.departure)
         now = self._clock()
         rulings: dict[tuple[int, bool], tuple[Verdict, list[int]]] = {}
-        for place, verdict in zip(exchange.places, verdicts, strict=True):
+        for place, said in zip(exchange.places, verdicts, strict=True):
+            verdict = said if at_once else self._bounded(place, said)
             was_unknown = place.doubts > 0
             kind = (id(verdict), was_unknown)
             if kind in rulings:
@@ -358,13 +368,28 @@ class Coordinator:
             else:
                 self._lanes.done(place)
         for (_, was_unknown), (verdict, seqs) in rulings.items():
-            if not left and was_unknown:
-                self._uncounted_resent -= len(seqs)
+            if was_unknown and (not left or verdict.state is State.RETRY):
+                self._uncounted_resent -= len(seqs)  # surely no second copy
             # Refused for now says nothing of the tries before: an event that may be there already stays so.
             state = State.UNKNOWN if verdict.state is State.RETRY and was_unknown else verdict.state
             doubt = verdict.state is State.UNKNOWN
             self._rulings.append(Ruling(seqs, state, verdict.status, verdict.detail, doubt, left))
             self._tally.move(State.UNKNOWN if was_unknown else None, state, len(seqs))
+
+    def _bounded(self, place: Place, said: Verdict) -> Verdict:
+        """Return the verdict of an event that is refused again and again while others get through: it will not pass either."""
+        if said.state is not State.RETRY or said.status is None or said.status == _TOO_MANY:
+            return said
+        if self._through > place.seen:
+            place.seen = self._through
+            place.refusals += 1
+        if place.refusals < _REFUSALS:
+            return said
+        return Verdict(
+            State.REJECTED,
+            said.status,
+            f"refused {place.refusals} times, others got through: {said.detail or ''}".strip(": "),
+        )
 
     def _goes_again(self, place: Place, state: State) -> bool:
         if state is State.UNKNOWN:

@@ -27,6 +27,8 @@ class Place:
     tries: int = 0
     doubts: int = 0
     company: int | None = None
+    refusals: int = 0  # for now, while others got through
+    seen: int = 0  # how many had got through by the last of them
 
 
 class _Line:

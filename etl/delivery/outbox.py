@@ -40,18 +40,22 @@ class Outbox:
 
     def __init__(self, path: Path, *, timed: bool = False) -> None:
         """Open the file; `timed` where instants are needed too. Raises StateError."""
+        self._path = path
         try:
             self._file = pq.ParquetFile(path)
-        except (OSError, pa.ArrowInvalid) as error:
-            raise StateError(
-                f"the outbox {path} cannot be read: {error}", hint="restore the state folder from a backup"
-            ) from error
+        except (OSError, pa.ArrowException) as error:
+            raise self._damaged(error) from error
         self._columns = ["lane", "body", *(["instant"] if timed else [])]
         meta = self._file.metadata
         rows = [meta.row_group(i).num_rows for i in range(meta.num_row_groups)]
         self._starts: list[int] = [0, *accumulate(rows)]
         self._kept: OrderedDict[int, _Group] = OrderedDict()
         self._last: _Group | None = None
+
+    def _damaged(self, error: Exception) -> StateError:
+        return StateError(
+            f"the outbox {self._path} cannot be read: {error}", hint="restore the state folder from a backup"
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -91,7 +95,10 @@ class Outbox:
 
     def _read(self, group: int) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
         """Read a row group into memory; return its lanes."""
-        table = self._file.read_row_group(group, columns=self._columns)
+        try:
+            table = self._file.read_row_group(group, columns=self._columns)
+        except (OSError, pa.ArrowException) as error:
+            raise self._damaged(error) from error
         bodies = table["body"].cast(pa.binary()).to_pylist()
         instants = table["instant"].cast(pa.int64()).to_pylist() if "instant" in self._columns else None
         self._kept[group] = _Group(self._starts[group], self._starts[group + 1], bodies, instants)

@@ -134,6 +134,7 @@ def connect(path: Path, job: str, destination: str, *, read_only: bool) -> sqlit
                 # A commit is with the operating system when it returns: no kill of ours loses it (RULES §6).
                 database.execute("PRAGMA journal_mode = WAL")
                 database.execute("PRAGMA synchronous = NORMAL")
+                database.execute("PRAGMA fullfsync = ON")  # without it macOS leaves a synced page in the drive's cache
                 database.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
     except BaseException:
         database.close()

@@ -86,7 +86,7 @@ class Stopped:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What one call did: requests that left, repeat sends after an unknown outcome, seconds.
+    """What one call did: requests that left, repeat sends after an unknown outcome, seconds, events that it began with.
 
     `stopped` is None at the end of the outbox.
     """
@@ -95,4 +95,5 @@ class Result:
     requests: int
     resent: int
     seconds: float
+    tried: int = 0
     warning: str | None = None

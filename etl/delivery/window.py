@@ -25,7 +25,9 @@ class Window:
         """Return whether it is open at `now` (aware), and until when (UTC) it stays so."""
         zone = ZoneInfo(self.zone)
         today = now.astimezone(zone).date()
-        spans = [self._span(today + offset * _DAY, zone) for offset in (-1, 0, 1, 2)]
+        # Where the clocks go forward a short window may have no time at all.
+        days = (self._span(today + offset * _DAY, zone) for offset in (-1, 0, 1, 2))
+        spans = [(start, end) for start, end in days if start < end]
         for start, end in spans:
             if start <= now < end:
                 return True, end

@@ -55,14 +55,11 @@ def fingerprint(job: Job, destination: str, day: date | None, inputs: Sequence[I
     What in `delivery` decides which events go out is in it too: a plan made with `stale: drop` is not the plan of `stale: send`.
     """
     delivery = job.delivery
-    chosen = [
-        delivery.stale,
-        delivery.max_age.total_seconds(),
-        delivery.max_per_contact,
-        delivery.late_carts,
-        job.changed,
-        job.ledger.older,
-    ]
+    # What is too old, or too late, is a matter of the live method only.
+    live = (
+        [delivery.stale, delivery.max_age.total_seconds(), delivery.late_carts] if delivery.method == "event" else None
+    )
+    chosen = [live, delivery.max_per_contact, job.changed, job.ledger.older]
     parts = [
         mapping_hash(job),
         destination,
@@ -71,7 +68,12 @@ def fingerprint(job: Job, destination: str, day: date | None, inputs: Sequence[I
         chosen,
     ]
     mark = sha256(json.dumps(parts).encode()).hexdigest()[:16]
-    return f"{mark}-{sha256(json.dumps(list(kept)).encode()).hexdigest()[:8]}" if kept else mark
+    return f"{mark}-{trial_mark(kept)}" if kept else mark
+
+
+def trial_mark(kept: Sequence[str]) -> str:
+    """Return what a fingerprint says of a trial that keeps these."""
+    return sha256(json.dumps(list(kept)).encode()).hexdigest()[:8]
 
 
 def base(mark: str) -> str:

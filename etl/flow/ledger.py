@@ -54,16 +54,24 @@ def _whole(place: Place, checkpoint: Checkpoint) -> list[Segment]:
     Raises StateError where that is gone as well: nobody knows then what was sent.
     """
     segments = checkpoint.segments()
-    lost = {segment.run: segment for segment in segments if not (place.ledger / segment.file).exists()}
+    lost = {segment.run: segment for segment in segments if not _is_whole(place.ledger / segment.file, segment)}
     for number, segment in lost.items():
         run = checkpoint.run(number)
         if not (place.run(run.name) / "outbox.parquet").exists():
             raise StateError(
-                f"the ledger's file {place.ledger / segment.file} is missing, and so is the outbox of its run",
+                f"the ledger's file {place.ledger / segment.file} is missing or damaged, and the outbox of its run is gone",
                 hint="restore the state folder from a backup: without it events would be sent twice",
             )
         merge(place, checkpoint, run)
     return checkpoint.segments() if lost else segments
+
+
+def _is_whole(path: Path, segment: Segment) -> bool:
+    """Say whether a file is there and ends as it should: a footer that counts the rows it was written with."""
+    try:
+        return bool(pq.read_metadata(path).num_rows == segment.rows)
+    except (OSError, pa.ArrowException):
+        return False
 
 
 def merge(place: Place, checkpoint: Checkpoint, run: RunRow) -> None:
@@ -86,11 +94,14 @@ def merge(place: Place, checkpoint: Checkpoint, run: RunRow) -> None:
 
 
 def prune(place: Place, checkpoint: Checkpoint, keep: timedelta, now: datetime) -> None:
-    """Forget the months that ended longer than `keep` ago; what is older than the ledger's horizon it knows no more."""
-    before = _month(now.astimezone(UTC) - keep)
-    if any(segment.month < before for segment in checkpoint.segments()):
-        for file in checkpoint.forget_months(before):
-            (place.ledger / file).unlink(missing_ok=True)
+    """Forget the months that ended longer than `keep` ago, of runs that did so too: what was sent of late stays known."""
+    before, since = _month(now.astimezone(UTC) - keep), (now - keep).timestamp()
+    ended = {run.run for run in checkpoint.runs() if run.ended is not None and run.ended < since}
+    old = [s for s in checkpoint.segments() if s.month != UNTIMED and s.month < before and s.run in ended]
+    if old:
+        checkpoint.forget(old)
+        for segment in old:
+            (place.ledger / segment.file).unlink(missing_ok=True)
 
 
 def sweep(place: Place, checkpoint: Checkpoint) -> None:

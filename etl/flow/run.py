@@ -13,10 +13,10 @@ from etl.delivery.checkpoint import Checkpoint, RunRow
 from etl.delivery.methods import over_the_limit
 from etl.delivery.post import Progress as Posting
 from etl.delivery.post import Result, StopFlag, deliver
-from etl.errors import AgainError, Exit, InputError, JobError, RefusedError
+from etl.errors import AgainError, ClickreplayError, Exit, GuardError, InputError, JobError
 from etl.flow import ledger, state
 from etl.flow.guards import Stopped, guard_of, stale_guard
-from etl.flow.inputs import base, open_job_source, trial
+from etl.flow.inputs import base, open_job_source, trial, trial_mark
 from etl.flow.plan import Choice, Progress, make_plan, present_fingerprint
 from etl.flow.summary import books_of, summarise
 from etl.flow.target import Target, open_target, settings_of
@@ -104,7 +104,12 @@ class Caller:
                     done.append(self._post(checkpoint, unfinished))
                     if done[0].pending or done[0].guard or done[0].stopped or self.options.plan is not None:
                         return done[0]
-            return self._run_present(checkpoint, done)
+            try:
+                return self._run_present(checkpoint, done)
+            except ClickreplayError as error:
+                if not done:
+                    raise
+                return self._broken(checkpoint, unfinished or checkpoint.runs()[-1], error)
 
     def _run_present(self, checkpoint: Checkpoint, done: list[Summary]) -> Summary:
         """Post the present plan, unless it is finished already."""
@@ -123,7 +128,7 @@ class Caller:
         newest = same[-1] if same else None
         if newest is not None and newest.state == "planned" and self._overtaken(checkpoint, newest):
             newest = None
-        if newest is not None and newest.state == "finished":
+        if newest is not None and newest.state == "finished" and not _had_future(newest):
             return done[0] if done else self._finished(checkpoint, newest)
         if newest is None or (
             newest.state == "planned" and not (self.place.run(newest.name) / "outbox.parquet").exists()
@@ -135,6 +140,7 @@ class Caller:
     def _opened(self) -> Iterator[Checkpoint]:
         """Hold the lock; what was on its way when an earlier call ended is unknown from now on."""
         self.place.create()
+        self.place.require_checkpoint()
         with (
             state.locked(self.place),
             Checkpoint.open(self.place.checkpoint, self.job.job, self.place.destination.address) as checkpoint,
@@ -150,7 +156,7 @@ class Caller:
         for run in runs:
             if run.state in ("finished", "abandoned") and not run.merged:
                 self._merge(checkpoint, run)
-        self.place.forget_all_but({run.name for run in runs})
+        self.place.forget_all_but([run.name for run in runs])
         ledger.sweep(self.place, checkpoint)
 
     def _merge(self, checkpoint: Checkpoint, run: RunRow) -> None:
@@ -177,8 +183,7 @@ class Caller:
             if r.state == "open" and r.kind == self.choice.kind and r.date == self.choice.date
         ]
         if self.choice.kind == "trial":
-            mark = present_fingerprint(self.job, self.place, self.choice, self._source())
-            runs = [r for r in runs if trial(r.fingerprint) == trial(mark)]
+            runs = [r for r in runs if trial(r.fingerprint) == trial_mark(self.choice.trial)]
         return runs[-1] if runs else None
 
     def _unfinished(self, checkpoint: Checkpoint, *, also_own: bool = False) -> list[str]:
@@ -241,18 +246,25 @@ class Caller:
                     self.talk.say(f"warning: {warning}")
                 checkpoint.update_run(run.run, state="open", method=self.job.delivery.method)
                 result = self._deliver(checkpoint, run, target)
-        except RefusedError as error:
-            return self._summary(checkpoint, run, None, stop=Stop(error.message, error.hint), exit_code=error.exit)
+        except ClickreplayError as error:
+            return self._broken(checkpoint, run, error)
         if result.stopped and not _tried(checkpoint, run):
             # Nothing has left: the plan may still be made anew without a word about what was sent.
             checkpoint.update_run(run.run, state="planned")
         return self._ended(checkpoint, run, result)
 
+    def _broken(self, checkpoint: Checkpoint, run: RunRow, error: ClickreplayError) -> Summary:
+        """The run as it stands where something stopped it; the error itself where even that cannot be read."""
+        guard = Stopped(error.guard, error.message, error.hint or "") if isinstance(error, GuardError) else None
+        try:
+            return self._summary(checkpoint, run, guard, stop=Stop(error.message, error.hint), exit_code=error.exit)
+        except ClickreplayError:
+            raise error from None
+
     def _guard(self, run: RunRow) -> Stopped | None:
         return guard_of(Books.from_json(run.books), self.job, trial=run.kind == "trial")
 
     def _deliver(self, checkpoint: Checkpoint, run: RunRow, target: Target) -> Result:
-        before = _tried(checkpoint, run)
         result = deliver(
             self.place.outbox(run.name),
             checkpoint,
@@ -263,14 +275,15 @@ class Caller:
             limit=self.left,
         )
         if self.left is not None:
-            self.left = max(0, self.left - (_tried(checkpoint, run) - before))
+            self.left = max(0, self.left - result.tried)
         return result
 
     def _withdraw(self, checkpoint: Checkpoint, run: RunRow) -> Stopped | None:
         delivery = self.job.delivery
         live = delivery.method == "event"
         outbox, books = self.place.outbox(run.name), Books.from_json(run.books)
-        timed = not any((rule.id or self.job.id) for rule in self.job.events)
+        own_ids = any((rule.id or self.job.id) for rule in self.job.events)
+        timed = not own_ids and run.mapping == mapping_hash(self.job)
         since = datetime.fromisoformat(books.first) if books.first and timed else None
         with (
             state.storing(self.place.folder),
@@ -362,6 +375,11 @@ def _tried(checkpoint: Checkpoint, run: RunRow) -> int:
     """Return how many events of a run have been sent, or tried."""
     counts = checkpoint.counts(run.run)
     return counts.delivered + counts.rejected + counts.unknown + counts.sent
+
+
+def _had_future(run: RunRow) -> bool:
+    """Say whether a plan left events out because their time had not come yet: it may have by now."""
+    return bool(Books.from_json(run.books).invalid_reasons["future"])
 
 
 def _mapping_changed(run: RunRow) -> Stopped:

@@ -14,7 +14,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
@@ -136,10 +136,29 @@ class Place:
             known = {"job": self.job, "address": self.destination.address, "account": self.destination.account}
             write_private(file, json.dumps(known))
 
-    def forget_all_but(self, names: set[str]) -> None:
-        """Remove what calls that were cut have left: runs that were never recorded, a plan half made, tables on their way."""
-        for folder in (*self.folder.glob("runs/*"), *self.folder.glob(f"{self.passing}*"), self.planning):
-            if folder.is_dir() and (folder.parent.name != "runs" or folder.name not in names):
+    def require_checkpoint(self) -> None:
+        """Raise StateError where runs lie here and no checkpoint: nobody knows then what was sent."""
+        if not self.exists and any(self.folder.glob("runs/*/outbox.parquet")):
+            raise StateError(
+                f"the checkpoint {self.checkpoint} is gone, and runs lie beside it",
+                hint="restore the state folder from a backup; move it away to start anew, and all that was sent is sent again",
+            )
+
+    def forget_all_but(self, names: Sequence[str]) -> None:
+        """Remove what calls that were cut have left: a run that was never recorded, a plan half made, tables on their way.
+
+        Raises StateError where there are runs that a call that was cut cannot have left: the checkpoint is older than they.
+        """
+        next_number = max((number_of(name) for name in names), default=0) + 1
+        strange = [folder for folder in self.folder.glob("runs/*") if folder.is_dir() and folder.name not in names]
+        for folder in strange:
+            if number_of(folder.name) > next_number:
+                raise StateError(
+                    f"the checkpoint {self.checkpoint} knows nothing of run {folder.name}, which lies beside it",
+                    hint="was it restored alone? restore the whole state folder: it is older than what was sent",
+                )
+        for folder in (*strange, *self.folder.glob(f"{self.passing}*"), self.planning):
+            if folder.is_dir():
                 shutil.rmtree(folder)
 
     def clear_planning(self) -> Path:
@@ -147,6 +166,12 @@ class Place:
         shutil.rmtree(self.planning, ignore_errors=True)
         self.planning.mkdir(mode=0o700)
         return self.planning
+
+
+def number_of(name: str) -> int:
+    """Return the number of a run by its name, such as 000001-ab12cd; 0 where it has none."""
+    digits = name.partition("-")[0]
+    return int(digits) if digits.isdecimal() else 0
 
 
 def place_of(job: Job, state: Path) -> Place:
@@ -194,7 +219,7 @@ def places(state: Path) -> list[Place]:
 def organisation(place: Place) -> str | None:
     """Return the organisation that the API has named for this destination, if it has."""
     file = place.folder / "organisation"
-    return file.read_text("utf-8") if file.exists() else None
+    return (file.read_text("utf-8") or None) if file.exists() else None
 
 
 def remember_organisation(place: Place, name: str) -> None:
@@ -206,7 +231,10 @@ def write_private(file: Path, text: str) -> None:
     """Write a small file for its owner alone; it appears whole or not at all."""
     part = file.with_name(f"{file.name}.part")
     os.close(os.open(part, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600))
-    part.write_text(text, "utf-8")
+    with part.open("w", encoding="utf-8") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
     part.replace(file)
 
 
@@ -215,7 +243,7 @@ def storing(folder: Path) -> Iterator[None]:
     """Turn what the disk under a state folder says into a StateError."""
     try:
         yield
-    except (OSError, duckdb.IOException) as error:
+    except (OSError, duckdb.IOException, duckdb.InvalidInputException) as error:
         words = getattr(error, "strerror", None) or str(error).split("\n", 1)[0]
         raise StateError(
             f"the state folder {folder} cannot be written or read: {words}",

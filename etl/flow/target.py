@@ -12,7 +12,7 @@ from etl.delivery.account import check_account
 from etl.delivery.post import Bulk, Settings
 from etl.delivery.window import Window
 from etl.errors import RefusedError
-from etl.flow.state import Place, organisation, remember_organisation
+from etl.flow.state import Place, organisation, places, remember_organisation
 from etl.job.models import Job
 from etl.job.values import hours
 from etl.sandbox.process import start_child
@@ -63,6 +63,7 @@ def _check(target: Target, job: Job, place: Place, say: Callable[[str], None]) -
     if account.warning is not None:
         say(f"warning: {account.warning}")
     if account.organisation is None:
+        _refuse_unproved_pin(job, place)
         return
     say(f"account: {account.organisation}")
     pinned, known = job.delivery.account, organisation(place)
@@ -74,6 +75,20 @@ def _check(target: Target, job: Job, place: Place, say: Callable[[str], None]) -
             )
     if known is None:
         remember_organisation(place, account.organisation)
+
+
+def _refuse_unproved_pin(job: Job, place: Place) -> None:
+    """A pin that nobody can check must not make a new destination beside one that has sent: all would go out again."""
+    if job.delivery.account is None or organisation(place) is not None:
+        return
+    for other in places(place.folder.parent):
+        known = organisation(other)
+        if other.folder != place.folder and other.destination.address == place.destination.address and known:
+            raise RefusedError(
+                f"delivery.account pins {job.delivery.account!r}, earlier runs to this address were for {known!r}, "
+                "and the API does not say whose key this is",
+                hint="give the key the right to GET account/info, or take the pin out",
+            )
 
 
 def settings_of(job: Job, target: Target) -> Settings:

@@ -113,6 +113,7 @@ def test_after_a_power_cut_nothing_is_sent_twice_unawares_and_nothing_is_lost(
             found = checkpoint.counts(made.run)
             resent = {e.seq: e.resent for state in (2, 3, 4) for e in checkpoint._touched(made.run, state)}
             unknown = {e.seq for e in checkpoint.unknowns(made.run)}
+            assert checkpoint.run(made.run).resent == sum(resent.values())
     assert result.stopped is None
     assert found.delivered + found.unknown == 2003
     taken = Counter(event["n"] for event in server.events)
@@ -199,17 +200,77 @@ def test_what_is_sent_was_claimed_before(tmp_path: Path) -> None:
     assert missing == []
 
 
-def test_claims_last_about_two_seconds(tmp_path: Path) -> None:
-    with Checkpoint.open(tmp_path / "c.sqlite", "job", "x") as checkpoint:
-        run, lanes = plan(checkpoint, 10**6), Lanes(iter((n, n) for n in range(10**6)))
-        claims = Claims(checkpoint, run, lanes, 10**6, 1, 50.0, 0.0)
-        claims.renew(0.0)
-        assert claims.covers(99)
-        assert not claims.covers(100)
-        assert claims.spent
-        for now in (0.1, 0.2, 0.3):  # spent far too soon
-            claims.renew(now)
-        assert claims.covers(799)
-        assert not claims.covers(800)
-        claims.renew(60.0)  # far too late
-        assert not claims.covers(400)
+def claims_of(tmp_path: Path, rate: float, batch: int = 1) -> tuple[Claims, Lanes]:
+    checkpoint = Checkpoint.open(tmp_path / "c.sqlite", "job", "x")
+    run, lanes = plan(checkpoint, 10**6), Lanes(iter((n, n) for n in range(10**6)))
+    return Claims(checkpoint, run, lanes, 10**6, batch, rate, 0.0), lanes
+
+
+def claimed(claims: Claims, lanes: Lanes) -> int:
+    first = lanes.next_seq or 0
+    return next(n for n in range(10**6) if not claims.covers(first + n))
+
+
+def test_a_claim_is_for_two_seconds_at_the_asked_rate_and_no_more_however_often_it_is_renewed(tmp_path: Path) -> None:
+    claims, lanes = claims_of(tmp_path, 50.0)
+    for now in (0.0, 0.01, 0.02, 0.05, 0.1):  # an event in doubt ends a claim early
+        claims.renew(now)
+        assert claimed(claims, lanes) == 100
+    lanes.take(0.0, 90)
+    claims.renew(1.9)
+    assert 90 <= claimed(claims, lanes) <= 100
+
+
+def test_without_a_rate_a_claim_grows_with_what_really_went_and_shrinks_again(tmp_path: Path) -> None:
+    claims, lanes = claims_of(tmp_path, float("inf"))
+    sizes, now = [], 0.0
+    for _ in range(8):  # 10,000 a second
+        claims.renew(now)
+        sizes.append(claimed(claims, lanes))
+        lanes.take(0.0, sizes[-1])
+        now += sizes[-1] / 10_000
+    assert sizes[0] == 1000
+    assert 19_000 <= sizes[-1] <= 21_000
+    for _ in range(12):  # 50 a second
+        claims.renew(now)
+        lanes.take(0.0, 50)
+        now += 1.0
+    assert claimed(claims, lanes) <= 200
+
+
+def test_what_is_in_flight_when_a_claim_is_made_may_be_tried_again_under_it(tmp_path: Path) -> None:
+    claims, lanes = claims_of(tmp_path, 50.0)
+    claims.renew(0.0)
+    places = lanes.take(0.0, 5)
+    claims.renew(1.0, [place.seq for place in places])
+    assert all(claims.covers(place.seq) for place in places)
+    claims.doubt(places[0].seq)
+    assert not claims.covers(places[0].seq)
+
+
+@METHODS
+def test_a_power_cut_amid_errors_makes_two_seconds_of_events_unknown_and_not_the_outbox(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, another_start, method: dict
+) -> None:
+    chance = random.Random(1)
+    made = bench(tmp_path, keys(20_000))
+
+    def script(got: Got) -> Reply:
+        if got.number == 150:
+            stop.request()
+            stop.request()
+        return Reply(500) if chance.random() < 0.1 else OK
+
+    stop = StopFlag()
+    with serving(script) as server, disk(made, monkeypatch) as kept, made.open() as checkpoint:
+        deliver(made.outbox, checkpoint, made.run, settings(server.url, rate=100.0, **method), stop=stop)
+        claim = sorted(kept.iterdir())
+    assert claim
+    power_cut(made, kept)
+    another_start()
+    with made.open() as checkpoint:
+        checkpoint.sweep()
+        found, run = checkpoint.counts(made.run), checkpoint.run(made.run)
+        resent = checkpoint._database.execute("SELECT sum(resent) FROM events").fetchone()[0]
+    assert found.unknown <= 100 * 2 * method.get("batch", 1) + 200
+    assert run.resent == resent

@@ -108,3 +108,26 @@ def test_refusals_never_bring_the_rate_to_nothing() -> None:
     for n in range(1, 100):
         pace.refused(float(n), left_at=n - 0.1, retry_after=None)
     assert pace.rate == 1
+
+
+def test_requests_that_wait_for_their_connections_count_as_leaving_now() -> None:
+    pace, let_go, now = Pace(2, None, 0.0), [], 0.0
+    while now < 8.0:
+        if pace.wait(now) == 0:
+            let_go.append(pace.take(now))
+        now += 0.01
+    assert len(let_go) == 3  # a second may hold one more than the rate
+    for departure in let_go:
+        departure.at = 8.0
+    assert pace.wait(8.0) > 0.9
+
+
+def test_a_request_that_never_leaves_makes_room() -> None:
+    pace, now = Pace(2, None, 0.0), 0.0
+    first = pace.take(now)
+    for _ in range(2):
+        now += 0.5
+        pace.take(now)
+    assert pace.wait(3.0) > 0
+    pace.stayed(first)
+    assert pace.wait(3.0) == 0

@@ -467,6 +467,55 @@ def test_retry_after_pauses_all_requests(tmp_path: Path, header: str) -> None:
     assert result.resent == 0
 
 
+def test_a_pause_longer_than_its_patience_ends_the_call_whatever_else_gets_through(tmp_path: Path) -> None:
+    made = bench(tmp_path, keys(200))
+
+    def script(got: Got) -> Reply:
+        return Reply(429, headers=(("Retry-After", "86400"),)) if got.number == 20 else Reply(delay=0.02)
+
+    with serving(script) as server:
+        result = run(made, server, give_up=3.0)
+    assert result.stopped is not None
+    assert (result.stopped.exit, result.seconds < 2) == (Exit.AGAIN, True)
+    assert "asks for a pause of 24.0 h" in result.stopped.reason
+    assert result.stopped.resume_at is not None
+
+
+def test_an_event_that_is_refused_for_now_again_and_again_while_others_get_through_is_a_dead_letter(
+    tmp_path: Path,
+) -> None:
+    made = bench(tmp_path, keys(600, of=300))
+    with serving(lambda got: Reply(408, b"not this one") if number(got) == 7 else Reply(delay=0.005)) as server:
+        result = run(made, server, rate=300.0)
+    assert result.stopped is None
+    assert counts(made) == Counts(delivered=599, rejected=1)
+    with made.open() as checkpoint:
+        (letter,) = checkpoint.dead_letters(made.run)
+    assert (letter.seq, letter.detail) == (7, "refused 20 times, others got through: not this one")
+
+
+def test_an_outage_uses_up_nobodys_tries(tmp_path: Path) -> None:
+    made = bench(tmp_path, keys(40))
+    with serving(lambda got: Reply(503) if 10 <= got.number < 60 else OK) as server:
+        assert run(made, server, patience=Patience(0.01, 0.02)).stopped is None
+    assert counts(made) == Counts(delivered=40)
+
+
+def test_a_repeat_that_is_refused_for_now_is_no_second_copy(tmp_path: Path) -> None:
+    made = bench(tmp_path, keys(10))
+    with serving(once(Reply(500, accepts=True), Reply(503), Reply(503), of=lambda n: n == 4)) as server:
+        result = run(made, server)
+    assert (counts(made), result.resent, row(made).resent) == (Counts(delivered=10), 1, 1)
+    assert (server.bodies - made.bodies).total() == 1
+
+
+def test_when_the_last_verdicts_are_rejections_there_is_nothing_left_to_stop(tmp_path: Path) -> None:
+    made = bench(tmp_path, keys(120))
+    with serving(lambda _: Reply(400)) as server:
+        assert run(made, server, max_rejected=1.0).stopped is None
+    assert counts(made) == Counts(rejected=120)
+
+
 # Keep-alive, memory, files
 
 

@@ -45,6 +45,8 @@ def at(text: str) -> datetime:
         (NIGHT, "2026-03-28T22:00+02:00", True, "2026-03-29T06:00+03:00"),
         (DAY, "2026-03-28T21:00+02:00", False, "2026-03-29T09:00+03:00"),
         # 03:30 occurs twice that night: the earlier one. 03:30 does not occur in spring: 04:30.
+        # 03:30 to 04:00 has no time at all that spring night.
+        (Window(time(3, 30), time(4), KYIV), "2026-03-29T02:00+02:00", False, "2026-03-30T03:30+03:00"),
         (Window(time(3, 30), time(5), KYIV), "2026-10-25T03:29+03:00", False, "2026-10-25T03:30+03:00"),
         (Window(time(3, 30), time(5), KYIV), "2026-03-29T02:00+02:00", False, "2026-03-29T04:30+03:00"),
     ],
@@ -62,7 +64,7 @@ def test_what_it_says_holds_until_then_and_changes_there(
 ) -> None:
     window, now = Window(start, end, zone), naive.replace(tzinfo=UTC)
     is_open, until = window.look(now)
-    assert now < until <= now + timedelta(hours=25)
+    assert now < until <= now + timedelta(hours=49)
     assert window.look(until - timedelta(microseconds=1)) == (is_open, until)
     if not is_open:
         assert window.look(until)[0]
