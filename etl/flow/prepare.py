@@ -25,7 +25,7 @@ from etl.outbox.shape import PRODUCTS, Shape, shape_of
 from etl.source.reader import Batch
 from etl.sql import connect
 from etl.tables import ELEMENT, FAULT, FILE, ORDINAL, ROW
-from etl.validation import Verdict, reasons_of, validate_events, validate_lines
+from etl.validation import Mask, Verdict, reasons_of, validate_events, validate_lines
 
 NO_PRODUCTS = "products.missing"
 
@@ -104,6 +104,8 @@ class Preparer:
         for failed in mapped.failed:
             reasons = pa.array([[failed.reason]] * failed.places.num_rows, pa.list_(pa.string()))
             result.refuse(invalid_matches(failed.places, failed.rule, reasons, batch.table, self._files, self._sql))
+        for index, marks in mapped.lost:
+            self._wait(self.shapes[index], marks, np.zeros(marks.num_rows, dtype=bool), result)
         for found in mapped.by_rule:
             if found.table.num_rows:
                 self._rule(self.shapes[found.rule], found, batch.table, result)
@@ -134,7 +136,10 @@ class Preparer:
             matches = matches.append_column(GROUP, _own_group(matches))
         verdict = validate_lines(shape.type, matches)
         self._refuse(shape, matches, verdict, batch, result)
-        lines = self._as_lines(shape, matches, verdict)
+        self._wait(shape, matches, verdict.good, result)
+
+    def _wait(self, shape: Shape, matches: pa.Table, good: Mask, result: Prepared) -> None:
+        lines = self._as_lines(shape, matches, good)
         result.lines.append((shape.index, lines.filter(pc.is_valid(lines[GROUP]))))
 
     def _row_lists(
@@ -152,19 +157,19 @@ class Preparer:
                 r: m if r == NO_PRODUCTS or not r.startswith("products.") else m & ~absent for r, m in reasons.items()
             }
         self._refuse(shape, matches, Verdict(~bad, reasons), batch, result)
-        good = self._as_lines(shape, lines.append_column(GROUP, _keys(owner)), verdict)
+        good = self._as_lines(shape, lines.append_column(GROUP, _keys(owner)), verdict.good)
         good = good.filter(pa.array(~bad[owner]))
         if good.num_rows:
             folded = fold(shape.keeping_repeats(), good, self._sql)
             whole = folded.events.set_column(folded.events.column_names.index("_lines"), "_lines", _ones(folded.events))
             self._events(shape, whole, batch, result)
 
-    def _as_lines(self, shape: Shape, matches: pa.Table, verdict: Verdict) -> pa.Table:
+    def _as_lines(self, shape: Shape, matches: pa.Table, good: Mask) -> pa.Table:
         lines = matches.select([c for c in matches.column_names if not c.startswith(FAULT)])
         lines = line_columns(shape, lines, self._sql)
         if CLEARED not in lines.column_names:
             lines = lines.append_column(CLEARED, pa.array(np.zeros(lines.num_rows, dtype=bool)))
-        return lines.append_column(BAD, pa.array(~verdict.good))
+        return lines.append_column(BAD, pa.array(~good))
 
     def fold(self, shape: Shape, lines: pa.Table) -> Prepared:
         """Fold lines whose carts are whole, sorted by cart and place; what is invalid now is so with all its lines (RULES §3)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -58,6 +59,7 @@ class Mapped:
     filtered: Counter[str] = field(default_factory=Counter)
     by_rule: list[RuleMatches] = field(default_factory=list)
     failed: list[Failed] = field(default_factory=list)
+    lost: list[tuple[int, pa.Table]] = field(default_factory=list)  # by rule: marks of lines among `failed`
     moved_times: Counter[str] = field(default_factory=Counter)  # local times `twice` and `skipped`
 
 
@@ -100,6 +102,8 @@ class Mapper:
         result = self._rows(batch)
         for index, rule in enumerate(self.program.rules):
             self._rule(index, rule, rule.matches, result)
+            if result.failed:
+                self._mark(index, rule, rule.marks.lost if rule.marks else None, result)
         return result
 
     def _alone(self, batch: pa.Table) -> Mapped:
@@ -107,9 +111,15 @@ class Mapper:
         try:
             result = self._rows(batch)
         except duckdb.Error:
-            return Mapped(rows=1, failed=[Failed(None, EXPRESSION_FAILED, batch.select(PLACE.names))])
+            result = Mapped(rows=1, failed=[Failed(None, EXPRESSION_FAILED, batch.select(PLACE.names))])
+            for index, rule in enumerate(self.program.rules):
+                with suppress(duckdb.Error):  # then nobody can say which cart it is a line of
+                    self._mark(index, rule, rule.marks.blind if rule.marks else None, result)
+            return result
         for index, rule in enumerate(self.program.rules):
-            for statement in (rule.matches, rule.marks):
+            with suppress(duckdb.Error):
+                self._mark(index, rule, rule.marks.lost if rule.marks else None, result)
+            for statement in (rule.matches, rule.marks.matches if rule.marks else None):
                 try:
                     if statement is not None:
                         self._rule(index, rule, statement, result)
@@ -141,6 +151,14 @@ class Mapper:
         elements = fetch(self._connection, rule.elements) if rule.elements else None
         matches = self._in_time(rule, matches, result)
         result.by_rule.append(RuleMatches(index, self._keep_known(matches, result), elements))
+
+    def _mark(self, index: int, rule: RuleProgram, statement: str | None, result: Mapped) -> None:
+        """Note of lines that failed before they had fields to which carts they belong: these are not whole (RULES §4)."""
+        if statement is None:
+            return
+        marks = fetch(self._connection, statement)
+        if marks.num_rows:
+            result.lost.append((index, self._in_time(rule, marks, result)))
 
     def _count(self, result: Mapped) -> None:
         matches = " + ".join(f"abs({quote(taken(i))})" for i in range(len(self.program.rules)))
@@ -212,4 +230,5 @@ def _merge(result: Mapped, part: Mapped) -> None:
     result.filtered += part.filtered
     result.by_rule += part.by_rule
     result.failed += part.failed
+    result.lost += part.lost
     result.moved_times += part.moved_times

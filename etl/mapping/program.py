@@ -42,15 +42,27 @@ def taken(rule: int) -> str:
     return f"!taken.{rule}"
 
 
+def lost(rule: int) -> str:
+    """Return the column that says that a line of a rule's events may stand in a row, and failed before it had fields."""
+    return f"!lost.{rule}"
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """Statements that give lines with nothing but key and group: they mark carts that are not whole."""
+
+    matches: str  # of the rule's matches
+    lost: str  # of the rows whose filter, `where` or `each` failed, where the rule might have taken them
+    blind: str  # of every row of the batch: for one on which filters and `where` cannot even be tried
+
+
 @dataclass(frozen=True, slots=True)
 class RuleProgram:
     """The statements of one event rule, and how its times are to be read."""
 
     rule: EventRule
     matches: str
-    marks: (
-        str | None
-    )  # for rules with `lines`: the matches with nothing but key and group, to mark carts that are not whole
+    marks: Marks | None  # for rules with `lines`
     elements: str | None  # the lines of a row that holds the list of products
     time: Time | None
 
@@ -104,6 +116,7 @@ class _Compiler:
         self.names = Names(schema.names)
         self.bind = Binder(job, connection)
         self.used: set[str] = set()
+        self.lists: dict[int, Expression] = {}  # `each`, by rule
         connection.register(BATCH, pa.schema([*PLACE, *schema]).empty_table())
 
     def compile(self) -> Program:
@@ -114,10 +127,11 @@ class _Compiler:
             layers = layers.evaluate({name: self.bind.expression(text, f"let.{name}", scope, layers)})
             scope = scope.plus(name)
         self._windows_need_time()
+        unfiltered = layers
         layers = self._filters(layers, scope)
         layers = self._wheres(layers, scope)
         layers = layers.without(("!filter.", "!bad:!filter.", "!where.", "!bad:!where."))
-        rules = tuple(self._rule(index, rule, layers, scope) for index, rule in enumerate(self.job.events))
+        rules = tuple(self._rule(index, rule, unfiltered, layers, scope) for index, rule in enumerate(self.job.events))
         if self.bind.mistakes:
             raise JobMistakes(self.job.path, self.bind.mistakes)
         rows = f"CREATE OR REPLACE TEMP TABLE {ROWS} AS {layers.sql}"
@@ -185,14 +199,15 @@ class _Compiler:
 
     def _wheres(self, layers: Layers, scope: Scope) -> Layers:
         wheres: dict[str, Expression] = {}
-        lists: dict[str, Expression] = {}
         for index, rule in enumerate(self.job.events):
             if rule.where is not None:
                 wheres[f"!where.{index}"] = self.bind.boolean(rule.where, f"events[{index}].where", scope, layers)
             if rule.each is not None:
-                lists[f"!each.{index}"] = self.bind.list_of(rule.each, f"events[{index}].each", scope, layers)
+                self.lists[index] = self.bind.list_of(rule.each, f"events[{index}].each", scope, layers)
+        lists = {f"!each.{index}": each for index, each in self.lists.items()}
         layers = layers.evaluate({**wheres, **lists})
         counts: dict[str, str] = {}
+        lines_lost: dict[str, str] = {}
         for index, rule in enumerate(self.job.events):
             where, each = f"!where.{index}", f"!each.{index}"
             many = (
@@ -206,11 +221,16 @@ class _Compiler:
                 else f"ELSE {many}"
             )
             counts[taken(index)] = f"CAST(CASE WHEN {quote(OUT)} IS NOT NULL THEN 0 {picked} END AS INTEGER)"
-        return layers.add(counts)
+            if rule.lines is not None:
+                might = f"{layers.failure(where)} OR coalesce({quote(where)}, false)" if rule.where else "true"
+                failed = f"coalesce({quote(OUT)} < 0, false) AND ({might})"
+                lines_lost[lost(index)] = f"{quote(taken(index))} < 0 OR ({failed})"
+        return layers.add(counts).add(lines_lost)
 
-    def _rule(self, index: int, rule: EventRule, rows: Layers, scope: Scope) -> RuleProgram:
+    def _rule(self, index: int, rule: EventRule, unfiltered: Layers, rows: Layers, scope: Scope) -> RuleProgram:
         at = f"events[{index}]"
-        base = Layers(f"SELECT * FROM {ROWS}", rows.columns, rows.fallible).where(f"{quote(taken(index))} > 0")
+        table = Layers(f"SELECT * FROM {ROWS}", rows.columns, rows.fallible)
+        base = table.where(f"{quote(taken(index))} > 0")
         compiling = rows  # what the expressions are bound against while there is no table of rows
         if rule.each is not None:
             base, compiling = (layers.unnest(f"!each.{index}", "item", _ITEM) for layers in (base, compiling))
@@ -224,12 +244,23 @@ class _Compiler:
         values = _Statement(self.bind, at, scope, compiling)
         self._bind_match(rule, values, time)
         matches = self._matches(index, rule, base, values, time)
-        marks = (
-            self._matches(index, rule, base, values.only(("contact.", "key_value", "lines.")), time)
-            if rule.lines
-            else None
-        )
+        marks = None
+        if rule.lines is not None:
+            group = values.only(("contact.", "key_value", "lines."))
+            failed = self._each_or_null(index, table.where(quote(lost(index))))
+            lists = {f"!each.{index}": self.lists[index]} if index in self.lists else {}
+            blind = self._each_or_null(index, unfiltered.evaluate(lists))
+            bases = (base, failed, blind)
+            marks = Marks(*(self._matches(index, rule, lines, group, time) for lines in bases))
         return RuleProgram(rule, matches, marks, elements, time)
+
+    def _each_or_null(self, index: int, rows: Layers) -> Layers:
+        """The elements of rows of which the list itself may have failed: then one element that is null stands for all."""
+        each = f"!each.{index}"
+        if index not in self.lists:
+            return rows.add({_ITEM: "CAST(NULL AS INTEGER)"})
+        rows = rows.add({each: f"CASE WHEN {rows.failure(each)} THEN [NULL] ELSE {quote(each)} END"})
+        return rows.unnest(each, "item", _ITEM)
 
     def _bind_match(self, rule: EventRule, values: _Statement, time: Time | None) -> None:
         """Bind every expression of a match."""

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from etl.validation.split import reasons_of, split
 from etl.validation.validate import validate_events, validate_lines
-from etl.validation.verdict import DisagreementError, Verdict
+from etl.validation.verdict import DisagreementError, Mask, Verdict
 
-__all__ = ["DisagreementError", "Verdict", "reasons_of", "split", "validate_events", "validate_lines"]
+__all__ = ["DisagreementError", "Mask", "Verdict", "reasons_of", "split", "validate_events", "validate_lines"]

@@ -222,3 +222,79 @@ def test_nothing_but_outbox_and_quarantine_is_left_of_a_plan(tmp_path: Path) -> 
     found = plan(tmp_path, CART, [line("k", "a")])
     assert sorted(path.name for path in found.folder.iterdir()) == ["outbox.parquet", "quarantine.parquet"]
     assert not (tmp_path / "state" / "sandbox" / "planning").exists()
+
+
+FAILING = """
+filters: {tiny: cast(weight as double) < 0.1}
+events:
+  - type: cartUpdated
+    where: cast(qty as int) > 0
+    lines: [cart]
+    products: {productId: sku, quantity: qty, price: price}
+    recycleStateId: cart
+  - {type: pageViewed, where: kind = 'page', page: {location: sku}}
+"""
+
+
+def test_a_line_whose_where_or_a_filter_fails_on_it_takes_its_whole_cart_along(tmp_path: Path) -> None:
+    rows = [
+        {**line(cart, sku), "qty": qty, "weight": weight}
+        for cart, sku, qty, weight in [
+            ("by where", "a", "1", "1"), ("by where", "b", "1 pc", "1"), ("by where", "c", "2", "1"),
+            ("by filter", "a", "1", "1"), ("by filter", "b", "1", "light"),
+            ("whole", "a", "1", "1"), ("whole", "b", "0", "light"), ("whole", "c", "3", "1"),
+        ]
+    ]  # fmt: skip
+    found = plan(tmp_path, FAILING, rows)
+    assert found.reasons == Counter({
+        (2, "cart_line"): 1, (3, "where.failed"): 1, (4, "cart_line"): 1, (5, "cart_line"): 1, (6, "filters.tiny.failed"): 1,
+        (8, "filters.tiny.failed"): 1,  # `where` is not true of it: it would have been in no cart
+    })  # fmt: skip
+    assert (found.books.invalid, found.books.folded, found.books.events, found.books.balance) == (6, 1, 1, 0)
+    assert found.params("recycleStateId") == ["whole"]
+
+
+def test_a_failed_line_takes_its_cart_along_from_another_file_too(tmp_path: Path) -> None:
+    rows = [{**line("k", sku), "weight": "1", "qty": qty} for sku, qty in (("a", "1"), ("b", "x"), ("c", "1"))]
+    found = plan(tmp_path, FAILING, {f"{n}.csv": csv_text([row]) for n, row in enumerate(rows)})
+    assert [row["reasons"] for row in found.quarantine] == [["where.failed"], ["cart_line"], ["cart_line"]]
+    assert (found.books.events, found.books.balance) == (0, 0)
+
+
+@pytest.mark.parametrize("place", ["a filter", "where"])
+def test_a_row_that_fails_as_try_does_not_see_takes_its_cart_along(place: str, tmp_path: Path) -> None:
+    zoned = "timezone(zone, timestamptz '2026-01-01 00:00:00+00')"
+    weight = "{tiny: cast(weight as double) < 0.1}"
+    if place == "where":
+        job = FAILING.replace(weight, "{}").replace("cast(qty as int) > 0", f"{zoned} is not null")
+    else:
+        job = FAILING.replace(weight, f'{{odd: "{zoned} is null"}}')
+    rows = [{**line(cart, sku), "zone": zone} for cart, sku, zone in
+            (("k", "a", "UTC"), ("k", "b", "Atlantis"), ("k", "c", "UTC"), ("whole", "a", "UTC"))]  # fmt: skip
+    found = plan(tmp_path, job, rows)
+    assert found.reasons == Counter({(2, "cart_line"): 1, (3, "expression.failed"): 1, (4, "cart_line"): 1})
+    assert (found.params("recycleStateId"), found.books.balance) == (["whole"], 0)
+
+
+def test_where_each_gives_the_lines_a_list_that_fails_takes_the_cart_along(tmp_path: Path) -> None:
+    job = """
+events:
+  - type: cartUpdated
+    each: cast(skus as varchar[])
+    where: cast(qty as int) > 0
+    lines: [cart]
+    products: {productId: item, quantity: "1", price: price}
+    recycleStateId: cart
+"""
+    rows = [
+        {**line(cart, ""), "skus": skus, "qty": qty}
+        for cart, skus, qty in [
+            ("by each", "[a, b]", "1"), ("by each", "[c", "1"), ("by where", "[a]", "1"), ("by where", "[b, c]", "x"),
+            ("whole", "[a, b]", "1"), ("whole", "[c", "0"), ("whole", "[d]", "1"),
+        ]
+    ]  # fmt: skip
+    found = plan(tmp_path, job, rows)
+    assert found.reasons == Counter({
+        (2, "cart_line"): 2, (3, "where.failed"): 1, (4, "cart_line"): 1, (5, "where.failed"): 1,
+    })  # fmt: skip
+    assert (found.params("recycleStateId"), found.books.folded, found.books.balance) == (["whole"], 2, 0)
