@@ -17,7 +17,7 @@ _DIGITS = {8: 3, 16: 5, 32: 10, 64: 20}
 
 
 def plain(kind: pa.DataType) -> pa.DataType:
-    """Return the plain form of a type: dictionaries decoded, one kind of string, binary and list, inside too."""
+    """Return the plain form of a type: dictionaries decoded, one kind of string, binary and list, µs at most, inside too."""
     if pa.types.is_dictionary(kind):
         return plain(kind.value_type)
     if pa.types.is_run_end_encoded(kind):
@@ -31,8 +31,13 @@ def plain(kind: pa.DataType) -> pa.DataType:
     if pa.types.is_decimal(kind):
         # DuckDB has 38 digits at most; more are text.
         return pa.string() if kind.precision > 38 else pa.decimal128(kind.precision, kind.scale)
+    if pa.types.is_timestamp(kind) and kind.unit == "ns":
+        # An instant is one in µs (RULES §1), and of TIMESTAMPTZ_NS DuckDB's functions know nothing.
+        return pa.timestamp("us", kind.tz)
     if is_list(kind):
         return pa.list_(plain(kind.value_type))
+    if pa.types.is_map(kind):
+        return pa.map_(plain(kind.key_type), plain(kind.item_type))
     if pa.types.is_struct(kind):
         return pa.struct([pa.field(name, plain(field.type)) for name, field in zip(_names(kind), kind, strict=True)])
     if isinstance(kind, pa.BaseExtensionType):
@@ -139,8 +144,12 @@ def conform(array: pa.Array, kind: pa.DataType) -> pa.Array:
         return _struct(array, kind)
     if is_list(kind):
         return _list(array, kind)
+    if pa.types.is_map(kind):
+        return _map(array, kind)
     if pa.types.is_string(kind):
         return _text(array)
+    if pa.types.is_timestamp(kind) and pa.types.is_timestamp(array.type) and array.type.unit == "ns":
+        return array.cast(kind, safe=False)  # what is below µs is cut off
     return array.cast(kind)  # safe: refuses an integer that a float cannot hold
 
 
@@ -169,6 +178,16 @@ def _list(array: pa.Array, kind: pa.DataType) -> pa.Array:
     offsets = np.concatenate((np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)))
     values = conform(pc.list_flatten(array), kind.value_type)
     return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), values, type=kind, mask=array.is_null())
+
+
+def _map(array: pa.Array, kind: pa.DataType) -> pa.Array:
+    names = [pa.field("key", array.type.key_type, nullable=False), pa.field("value", array.type.item_type)]
+    lists = array.cast(pa.list_(pa.struct(names)))
+    lengths = pc.fill_null(pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False)
+    offsets = np.concatenate((np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)))
+    keys, values = pc.list_flatten(lists).flatten()
+    parts = conform(keys, kind.key_type), conform(values, kind.item_type)
+    return pa.MapArray.from_arrays(pa.array(offsets, pa.int32()), *parts, mask=array.is_null())
 
 
 def _text(array: pa.Array) -> pa.Array:

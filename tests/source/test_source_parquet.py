@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from pyarrow import parquet
 
@@ -76,6 +77,35 @@ def test_types_are_kept(tmp_path: Path, array: pa.Array) -> None:
     kind, values = column(array, folder=tmp_path)
     assert kind == array.type
     assert values == array.to_pylist()
+
+
+NANOSECONDS = pa.array([1_795_514_400_123_456_789, None], pa.int64())
+MICROSECONDS = dt.datetime(2026, 11, 24, 10, 0, 0, 123_456)
+
+
+@pytest.mark.parametrize("zone", [None, "UTC", "Europe/Kyiv"])
+def test_times_in_nanoseconds_are_times_in_microseconds_at_any_depth(tmp_path: Path, zone: str | None) -> None:
+    times = NANOSECONDS.cast(pa.timestamp("ns", zone))
+    nested = pa.StructArray.from_arrays([times], ["at"])
+    listed = pa.ListArray.from_arrays(pa.array([0, 2, 2], pa.int32()), nested)
+    mapped = pa.MapArray.from_arrays(pa.array([0, 1, 2], pa.int32()), pa.array(["x", "y"]), times)
+    opened = source(tmp_path, pa.table({"t": times, "n": nested, "l": listed, "m": mapped}))
+    kind = pa.timestamp("us", zone)
+    inside = pa.struct([("at", kind)])
+    assert opened.schema.types == [kind, inside, pa.list_(inside), pa.map_(pa.string(), kind)]
+    when = MICROSECONDS if zone is None else MICROSECONDS.replace(tzinfo=UTC)
+    assert [(row["t"], row["n"], row["l"], row["m"]) for row in read(opened)] == [
+        (when, {"at": when}, [{"at": when}, {"at": None}], [("x", when)]), (None, {"at": None}, [], [("y", None)])
+    ]  # fmt: skip
+
+
+def test_a_file_in_nanoseconds_and_one_in_milliseconds_are_one_column_of_instants(tmp_path: Path) -> None:
+    times = NANOSECONDS.cast(pa.timestamp("ns", "UTC"))
+    kind, values = column(
+        times, pc.floor_temporal(times, unit="second").cast(pa.timestamp("ms", "UTC")), folder=tmp_path
+    )
+    when = MICROSECONDS.replace(tzinfo=UTC)
+    assert (kind, values) == (pa.timestamp("us", "UTC"), [when, None, when.replace(microsecond=0), None])
 
 
 def test_instants_and_local_times_together_are_text(tmp_path: Path) -> None:
