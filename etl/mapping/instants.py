@@ -35,9 +35,10 @@ def columns(value: str, kind: str, form: str | None) -> dict[str, str]:
     if kind == "TIMESTAMP WITH TIME ZONE":
         return _sql(utc=f"timezone('UTC', {value})")
     if kind.startswith("TIMESTAMP") or kind == "DATE":
-        return _sql(local=f"CAST({value} AS TIMESTAMP)")
+        return _sql(local=f"TRY_CAST({value} AS TIMESTAMP)")
     if kind in ("DOUBLE", "FLOAT"):
-        value = f"CAST(CAST({value} AS DECIMAL(38, 6)) AS VARCHAR)"
+        # NaN and infinity are null: an error here would cost the whole batch, down to the row.
+        value = f"CAST(TRY_CAST({value} AS DECIMAL(38, 6)) AS VARCHAR)"
         value = f"regexp_replace({value}, '\\.0+$', '')"
     elif kind != "VARCHAR":
         value = f"CAST({value} AS VARCHAR)"

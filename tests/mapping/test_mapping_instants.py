@@ -82,6 +82,16 @@ def test_native_types_are_times_already(value: Any, kind: pa.DataType, expected:
     assert instants([value], "{column: t, zone: Europe/Kyiv}", kind) == [expected]
 
 
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [(float("nan"), pa.float64()), (float("-inf"), pa.float32()), (1e300, pa.float64()), (10**17, pa.timestamp("s"))],
+)
+def test_a_native_value_that_is_no_time_is_a_missing_time_and_no_failure(value: Any, kind: pa.DataType) -> None:
+    schema = pa.schema([("user", pa.string()), ("t", kind)])
+    mapped = map_rows(job_of(EVENTS, HEAD + "time: {column: t}\n"), [{"user": "u", "t": value}], schema)
+    assert (faults(mapped), mapped.failed) == ([["time"]], [])
+
+
 def test_a_local_time_that_occurs_twice_is_the_earlier_and_one_that_does_not_moves_forward_by_the_gap() -> None:
     found = instants(
         ["2026-10-25 03:30:00", "2026-03-29 03:30:00", "2026-03-29 04:30:00"], "{column: t, zone: Europe/Kyiv}"
