@@ -25,6 +25,8 @@ _CLOCK = r"[0-9]{1,2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?"
 _LOCAL = rf"[0-9]{{4}}-[0-9]{{1,2}}-[0-9]{{1,2}}([ T]{_CLOCK})?"
 _ZONED = rf"[0-9]{{4}}-[0-9]{{1,2}}-[0-9]{{1,2}}[ T]{_CLOCK} ?(Z|z|UTC|GMT|[+-][0-9]{{2}}(:?[0-9]{{2}})?)"
 
+_PLAIN = rf"[0-9]{{4}}[-/][0-9]{{1,2}}[-/][0-9]{{1,2}}([ T]{_CLOCK})?"
+
 #: Kinds of a text's time. One column holds one kind of epoch or none (RULES §5); ISO 8601 is 0.
 ISO, SECONDS, MILLIS, MICROS, DAY = 0, 1, 2, 3, 4
 NO_KIND = 9
@@ -59,6 +61,26 @@ def _sql(utc: str = "NULL", local: str = "NULL", kind: str = str(ISO)) -> dict[s
     }
 
 
+def zoned(text: str) -> str:
+    """Return SQL of the time in UTC of an ISO 8601 text that carries a zone; null for any other."""
+    return f"CASE WHEN regexp_full_match({text}, {literal(_ZONED)}) THEN timezone('UTC', TRY_CAST({text} AS TIMESTAMPTZ)) END"
+
+
+def local(text: str, zone: str) -> str:
+    """Return SQL of a text as a local time of `zone`: as it stands where it carries no zone, else as clocks there showed it.
+
+    The cast of SQL drops what follows the clock, be it an offset or PM: such a text is no time.
+    """
+    moved = f"timezone({literal(zone)}, timezone('UTC', {zoned(text)}))"
+    plain = f"CASE WHEN regexp_full_match({text}, {literal(_PLAIN)}) THEN TRY_CAST({text} AS TIMESTAMP) END"
+    return f"coalesce({moved}, {plain})"
+
+
+def as_written(text: str, typed: str) -> str:
+    """Return SQL of a text for `columns`, of which `typed` is the local time: an instant is none the less to be read."""
+    return f"CASE WHEN {zoned(text)} IS NOT NULL THEN {text} ELSE CAST({typed} AS VARCHAR) END"
+
+
 def _text_columns(value: str) -> dict[str, str]:
     digits = f"regexp_full_match({value}, '[0-9]+')"
     kind = (
@@ -72,12 +94,11 @@ def _text_columns(value: str) -> dict[str, str]:
         f"CASE {kind} WHEN {SECONDS} THEN CAST(round(TRY_CAST({value} AS DECIMAL(38, 6)) * 1000000) AS BIGINT) "
         f"WHEN {MILLIS} THEN TRY_CAST({value} AS BIGINT) * 1000 WHEN {MICROS} THEN TRY_CAST({value} AS BIGINT) END"
     )
-    zoned = f"CASE WHEN regexp_full_match({value}, {literal(_ZONED)}) THEN timezone('UTC', TRY_CAST({value} AS TIMESTAMPTZ)) END"
     local = (
         f"CASE WHEN {kind} = {DAY} THEN try_strptime({value}, '%Y%m%d') "
         f"WHEN regexp_full_match({value}, {literal(_LOCAL)}) THEN TRY_CAST({value} AS TIMESTAMP) END"
     )
-    return _sql(utc=f"coalesce(make_timestamp({micros}), {zoned})", local=local, kind=kind)
+    return _sql(utc=f"coalesce(make_timestamp({micros}), {zoned(value)})", local=local, kind=kind)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from etl.mapping import instants
+
 _INTEGERS = frozenset({
     "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT", "BIGNUM",
 })  # fmt: skip
@@ -124,10 +126,11 @@ def json(sql: str, kind: str) -> str:
     return f"CAST(to_json({text(sql, kind)}) AS VARCHAR)"
 
 
-def typed(sql: str, kind: str, to: str, decimal: str) -> Cast:
-    """A column of `source.types`: the value, and where it does not fit (RULES §3)."""
+def typed(sql: str, kind: str, to: str, decimal: str, zone: str) -> Cast:
+    """A column of `source.types`: the value, and where it does not fit (RULES §3). `zone` is that of local times."""
     given = f"CASE WHEN trim({sql}) <> '' THEN trim({sql}) END" if is_text(kind) else sql
-    value = _TYPES[to](given, is_text(kind), decimal)
+    of_text = to == "timestamp" and is_text(kind)
+    value = instants.local(given, zone) if of_text else _TYPES[to](given, is_text(kind), decimal)
     return Cast(value, f"({given}) IS NOT NULL AND ({value}) IS NULL", "type")
 
 

@@ -7,7 +7,7 @@ falls out and which rules take it, one a rule that gives its matches, and one mo
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import duckdb
 import pyarrow as pa
@@ -171,6 +171,7 @@ class _Compiler:
     def _typed(self, layers: Layers) -> Layers:
         values: dict[str, str] = {}
         flags: dict[str, str] = {}
+        zone = self.job.time.zone if self.job.time else "UTC"
         for name, to in self.job.source.types.items():
             column = self.names.find(name)
             if column is None:
@@ -178,11 +179,13 @@ class _Compiler:
             if column not in layers.columns:
                 continue
             kind = self.bind.kind_of(quote(column), layers)
-            cast = kinds.typed(quote(column), kind, to, self.job.source.decimal)
+            cast = kinds.typed(quote(column), kind, to, self.job.source.decimal, zone)
             for same in (column, snake_case(column)):
                 if same in layers.columns and self.names.find(same) == column:
                     values[same] = cast.value
                     flags[f"!bad:{same}"] = f"({cast.wrong})"
+                    if to == "timestamp" and kinds.is_text(kind):
+                        flags[_as_written(same)] = instants.as_written(f"trim({quote(column)})", cast.value)
         added = layers.add({**values, **flags})
         return Layers(added.sql, added.columns, frozenset(values))
 
@@ -266,6 +269,9 @@ class _Compiler:
         """Bind every expression of a match."""
         if time is not None:
             values.add("time", time.column, f"{values.at}.time" if rule.time else "time.column")
+            hidden = {name.lower() for name in values.scope.others}
+            if time.format is None and time.column.lower() not in hidden:
+                values.replace("time", _as_written(time.column))
         at_contact = f"{values.at}.contact" if rule.contact is not None else "contact"
         for locator, text in (rule.contact if rule.contact is not None else self.job.contact).items():
             values.add(f"contact.{locator}", text, f"{at_contact}.{locator}")
@@ -394,12 +400,23 @@ class _Statement:
         self.expressions[name] = how(text, key, self.scope, self.layers)
         self.kinds[name] = self._bind.kind_of(self.expressions[name].sql, self.layers)
 
+    def replace(self, name: str, column: str) -> None:
+        """Let a value be that of another column, if there is one; it fails where it failed before."""
+        if column in self.layers.columns:
+            self.expressions[name] = replace(self.expressions[name], sql=quote(column))
+            self.kinds[name] = self._bind.kind_of(quote(column), self.layers)
+
 
 def _kind_of_other(name: str) -> str:
     """The kind of what the API's tables do not name: further properties of a product are lists of texts."""
     if name.startswith("params."):
         return "json"
     return "texts" if "." in name and not name.startswith(("contact.", "lines.")) else "text"
+
+
+def _as_written(column: str) -> str:
+    """The text of a column of `source.types` that is a time: its type has no place for the zone that the text may carry."""
+    return f"!written:{column}"
 
 
 def _public(name: str) -> str:

@@ -108,6 +108,42 @@ def test_the_moved_times_are_counted() -> None:
     assert mapped.moved_times == {"twice": 2, "skipped": 1}
 
 
+TYPED = HEAD.replace("path: in.csv", "path: in.csv, types: {t: timestamp}")
+OF_TYPED = [
+    ("2026-07-20T10:00:00Z", "2026-07-20T10:00:00+00:00", "2026-07-20T13:00:00"),
+    ("2026-07-20T10:00:00+05:00", "2026-07-20T05:00:00+00:00", "2026-07-20T08:00:00"),
+    ("2026-07-20 10:00:00.25", "2026-07-20T07:00:00.250000+00:00", "2026-07-20T10:00:00"),
+    ("2026/7/20 9:30", "2026-07-20T06:30:00+00:00", "2026-07-20T09:30:00"),
+    ("2026-10-25T03:30:00+02:00", "2026-10-25T01:30:00+00:00", "2026-10-25T03:30:00"),  # the second 03:30 of that day
+]
+
+
+@pytest.mark.parametrize(("text", "instant", "local"), OF_TYPED)
+def test_a_column_of_type_timestamp_keeps_the_zone_that_its_text_carries(text: str, instant: str, local: str) -> None:
+    events = EVENTS.replace("location: user", "location: user}, params: {at: t")
+    job = job_of(events, TYPED + "time: {column: t, zone: Europe/Kyiv}\n")
+    mapped = map_rows(job, [{"user": "u", "t": text}])
+    assert faults(mapped) == [[]]
+    assert values(mapped, "instant")[0].isoformat() == instant
+    assert values(mapped, "params.at") == [f'"{local}"']  # as an expression sees it: on a clock in Kyiv
+
+
+@pytest.mark.parametrize("time", ["{column: t, zone: Asia/Tokyo}", "{column: 'coalesce(t, t)', zone: Asia/Tokyo}"])
+def test_such_a_zone_is_not_lost_in_an_expression_nor_in_a_rule_of_another_zone(time: str) -> None:
+    rows = [{"user": "u", "t": "2026-07-20T10:00:00+05:00"}]
+    whole = map_rows(job_of(EVENTS, TYPED + f"time: {time}\n"), rows)
+    rule = map_rows(
+        job_of(EVENTS.replace("type:", "time: {column: t, zone: Asia/Tokyo}, type:"), TYPED + "time: t\n"), rows
+    )
+    for mapped in (whole, rule):
+        assert values(mapped, "instant") == [datetime(2026, 7, 20, 5, tzinfo=UTC)]
+
+
+@pytest.mark.parametrize("text", ["2026-07-20 10:00:00 PM", "2026-07-20 10:00:00 BC", "1763900000", "epoch", "soon"])
+def test_a_text_of_which_sql_would_drop_a_part_is_no_timestamp(text: str) -> None:
+    assert "time.failed" in faults(map_rows(job_of(EVENTS, TYPED + "time: t\n"), [{"user": "u", "t": text}]))[0]
+
+
 @given(
     st.lists(st.datetimes(datetime(1990, 1, 1), datetime(2037, 1, 1)), min_size=1, max_size=20),
     st.sampled_from(["Europe/Kyiv", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu", "UTC"]),
