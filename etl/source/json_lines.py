@@ -17,6 +17,10 @@ from etl.source.streams import Read
 _BLANK = b" \t\r\n"
 _PIECES = 4
 
+# A string, or (outside of any) what is no JSON, but what Python's json and pandas write where a number is missing.
+_STRING_OR_NAN = r'("(?:\\.|[^"\\])*")|-?(?:NaN|Infinity)'
+_MARK = "\x01"  # stands raw in no JSON
+
 
 @dataclass(frozen=True, slots=True)
 class JsonLines:
@@ -80,7 +84,16 @@ def _sorted_out(connection: duckdb.DuckDBPyConnection, data: bytes, file: int, n
         for index in bad.tolist()
     )
     numbers = np.arange(number, number + count, dtype=np.int64)
-    return JsonLines(text if sound.all() else text.filter(pa.array(sound)), numbers[sound], unread)
+    lines = text if sound.all() else text.filter(pa.array(sound))
+    if b"NaN" in data or b"Infinity" in data:
+        lines = _nan_to_null(lines)
+    return JsonLines(lines, numbers[sound], unread)
+
+
+def _nan_to_null(lines: pa.Array) -> pa.Array:
+    """Return the lines with null for NaN and infinity, before these make a number of a column of texts or objects."""
+    marked = pc.replace_substring_regex(lines, _STRING_OR_NAN, rf"\1{_MARK}")
+    return pc.replace_substring(pc.replace_substring(marked, f'"{_MARK}', '"'), _MARK, "null")
 
 
 def _is_text(raw: bytes) -> bool:

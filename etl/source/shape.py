@@ -140,7 +140,7 @@ def _of_structure(node: Any, *, listed: bool) -> Shape:
 
 
 def load(line: str) -> Any:
-    """Parse a line, numbers as written; of equal keys the first counts. Raises ValueError, RecursionError."""
+    """Parse a line, numbers as written; of equal keys the first counts, NaN is null. Raises ValueError, RecursionError."""
     return _DECODER.decode(line)
 
 
@@ -149,7 +149,9 @@ def _first(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found if len(found) == len(pairs) else dict(reversed(pairs))
 
 
-_DECODER = json.JSONDecoder(parse_float=Number, parse_int=Number, parse_constant=Number, object_pairs_hook=_first)
+_DECODER = json.JSONDecoder(
+    parse_float=Number, parse_int=Number, parse_constant=lambda _: None, object_pairs_hook=_first
+)
 
 
 def shape_of_value(value: Any) -> Shape:

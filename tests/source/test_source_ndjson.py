@@ -102,6 +102,39 @@ def test_a_path_has_the_type_that_holds_all_it_was_given(
     assert values(opened) == expected
 
 
+@pytest.mark.parametrize("constant", ["NaN", "Infinity", "-Infinity"])
+@pytest.mark.parametrize(
+    ("written", "kind", "expected"),
+    [
+        ('"00123"', pa.string(), "00123"),
+        ("7", pa.int64(), 7),
+        ("9007199254740993", pa.int64(), 9007199254740993),
+        ("1.5", pa.float64(), 1.5),
+        ("true", pa.bool_(), True),
+        ('{"b": "x"}', pa.struct([("b", pa.string())]), {"b": "x"}),
+        ("[1, 2]", pa.list_(pa.int64()), [1, 2]),
+    ],
+)
+def test_nan_and_infinity_are_null_and_say_nothing_of_a_column(
+    tmp_path: Path, constant: str, written: str, kind: pa.DataType, expected: Any
+) -> None:
+    opened = source(tmp_path, lines(f'{{"a": {constant}}}', f'{{"a": {written}}}', f'{{"a":{constant},"a2": 1}}'))
+    assert opened.schema.field("a").type == kind
+    assert values(opened) == [None, expected, None]
+
+
+def test_nan_is_null_inside_and_text_where_it_is_text(tmp_path: Path) -> None:
+    texts = ["NaN", '"NaN', "a\\", ":NaN,", "Infinity", ""]
+    written = "".join(json.dumps(text) + ",NaN," for text in texts)
+    opened = source(
+        tmp_path, lines(f'{{"a": [{written}-Infinity], "b": {{"NaN": NaN, "c": 1}}}}', '{"b": {"NaN": "x"}}')
+    )
+    rows, unread = read(opened)
+    assert not unread
+    assert rows[0]["a"] == [item for text in texts for item in (text, None)] + [None]
+    assert [row["b"] for row in rows] == [{"NaN": None, "c": 1}, {"NaN": "x", "c": None}]
+
+
 SCALARS = st.one_of(
     st.none(), st.booleans(), st.integers(-(2**70), 2**70), st.decimals(-1000, 1000, places=2), st.text(max_size=5)
 )
