@@ -9,11 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from etl.mapping import instants
+from etl.sql import literal
 
 _INTEGERS = frozenset({
     "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT", "BIGNUM",
 })  # fmt: skip
 _FLOATS = frozenset({"FLOAT", "DOUBLE"})
+_STRING_OR_NAN = r'(?i)("(?:\\.|[^"\\])*")|-?(?:nan|inf(?:inity)?)'
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +52,24 @@ def text(sql: str, kind: str) -> str:
         return f"regexp_replace(CAST({sql} AS VARCHAR), '(\\.[0-9]*?)0+$', '\\1').rtrim('.')"
     if kind == "TIMESTAMP WITH TIME ZONE":
         return f"strftime({sql}, '%Y-%m-%dT%H:%M:%S.%fZ')"
-    if kind.startswith(("STRUCT", "MAP", "UNION")) or is_list(kind) or kind == "JSON":
-        return f"CAST(to_json({sql}) AS VARCHAR)"
+    if _is_nested(kind) or kind == "JSON":
+        return _without_nan(f"CAST(to_json({sql}) AS VARCHAR)", kind)
     return f"CAST({sql} AS VARCHAR)"
+
+
+def _is_nested(kind: str) -> bool:
+    return kind.startswith(("STRUCT", "MAP", "UNION")) or is_list(kind)
+
+
+def _without_nan(written: str, kind: str) -> str:
+    """SQL of JSON that DuckDB wrote or let pass: null for NaN and infinity, which are none, and for a whole that is null."""
+    if not any(word in kind for word in ("FLOAT", "DOUBLE", "JSON")):
+        return written
+    # What is outside of strings is found by matching the strings too; a character that JSON cannot hold tells them apart.
+    marked = f"regexp_replace({written}, {literal(_STRING_OR_NAN)}, '\\1' || chr(1), 'g')"
+    cleaned = f"replace(replace({marked}, '\"' || chr(1), '\"'), chr(1), 'null')"
+    sound = f"CASE WHEN regexp_matches({written}, '(?i)nan|inf') THEN {cleaned} ELSE {written} END"
+    return f"nullif(trim({sound}), 'null')" if kind == "JSON" else sound
 
 
 def _float_text(sql: str) -> str:
@@ -117,10 +134,15 @@ def json(sql: str, kind: str) -> str:
         return f"CASE WHEN isfinite({sql}) THEN {_float_text(sql)} END"
     if is_number(kind):
         return text(sql, kind)
-    if kind == "BOOLEAN" or kind == "JSON":
+    if kind == "BOOLEAN":
         return f"CAST({sql} AS VARCHAR)"
-    if kind.startswith(("STRUCT", "MAP", "UNION")) or is_list(kind):
-        return f"CAST(to_json({sql}) AS VARCHAR)"
+    if kind == "JSON":
+        # As it was written, but for what DuckDB lets pass and JSON does not: a comma before the end.
+        given = f"CAST({sql} AS VARCHAR)"
+        anew = f"CAST(to_json({sql}) AS VARCHAR)"
+        return _without_nan(f"CASE WHEN regexp_matches({given}, ',\\s*[\\]}}]') THEN {anew} ELSE {given} END", kind)
+    if _is_nested(kind):
+        return _without_nan(f"CAST(to_json({sql}) AS VARCHAR)", kind)
     if kind.startswith("TIMESTAMP") and kind != "TIMESTAMP WITH TIME ZONE":
         return f"CAST(to_json(strftime({sql}, '%Y-%m-%dT%H:%M:%S')) AS VARCHAR)"
     return f"CAST(to_json({text(sql, kind)}) AS VARCHAR)"

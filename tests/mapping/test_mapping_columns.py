@@ -71,6 +71,40 @@ def test_large_whole_numbers_keep_their_digits_and_infinity_is_null() -> None:
     assert values(mapped, "key") == ["1234567890123456", None, "2.5"]
 
 
+NAN, INF = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "expected"),
+    [
+        ([1.5, NAN, -INF], pa.list_(pa.float64()), "[1.5,null,null]"),
+        ({"nan": INF, "t": "NaN"}, pa.struct([("nan", pa.float32()), ("t", pa.string())]), '{"nan":null,"t":"NaN"}'),
+        ([{"x": [NAN]}], pa.list_(pa.struct([("x", pa.list_(pa.float64()))])), '[{"x":[null]}]'),
+        ([("a", NAN)], pa.map_(pa.string(), pa.float64()), '{"a":null}'),
+    ],
+)
+def test_nan_inside_a_nested_value_is_null_in_its_json(value: object, kind: pa.DataType, expected: str) -> None:
+    job = job_of(f"events:\n{PAGE}, params: {{p: v}}}}\n")
+    schema = pa.schema([("user", pa.string()), ("url", pa.string()), ("v", kind)])
+    assert values(map_rows(job, [{"user": "u", "url": "/", "v": value}], schema), "params.p") == [expected]
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ('{"x": NaN, "y": "NaN, \\"Infinity"}', '{"x": null, "y": "NaN, \\"Infinity"}'),
+        ("[-Infinity, inf, 1.50]", "[null, null, 1.50]"),
+        ('{"finance": [1, 2,], "b": {"c": 1,},}', '{"finance":[1,2],"b":{"c":1}}'),
+        ('{ "as": "written", "n": 1.10 }', '{ "as": "written", "n": 1.10 }'),
+        (" NaN ", None),
+        ("null", None),
+    ],
+)
+def test_json_is_sent_as_it_is_written_where_it_is_json_at_all(written: str, expected: str | None) -> None:
+    job = job_of(f"events:\n{PAGE}, params: {{p: 'v::json'}}}}\n")
+    assert values(map_rows(job, [{"user": "u", "url": "/", "v": written}]), "params.p") == [expected]
+
+
 def test_jsons_arrow_works_and_the_lambda_of_old_is_told_how_to_be_written() -> None:
     rows = [{"user": "u", "url": "/", "j": '{"a": {"b": "x"}}'}]
     mapped = map_rows(job_of("events:\n  - type: pageViewed\n    page:\n      location: j->'a'->>'b'\n"), rows)
