@@ -82,7 +82,9 @@ def _float_text(sql: str) -> str:
 def number(sql: str, kind: str, decimal: str = ".") -> Cast:
     """A double; text that is none is `not_a_number`. `decimal` is the decimal sign of the source's texts."""
     if is_number(kind):
-        return Cast(f"CASE WHEN NOT isnan(CAST({sql} AS DOUBLE)) THEN CAST({sql} AS DOUBLE) END")
+        # By its text, a FLOAT that an expression made is 19.99 and not 19.989999771118164.
+        value = f"CAST(CAST({sql} AS VARCHAR) AS DOUBLE)" if kind == "FLOAT" else f"CAST({sql} AS DOUBLE)"
+        return Cast(f"CASE WHEN NOT isnan({value}) THEN {value} END")
     if is_text(kind):
         given = f"CASE WHEN trim({sql}) <> '' THEN {sql} END"
         value = f"TRY_CAST({point(given, decimal)} AS DOUBLE)"

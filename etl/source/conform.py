@@ -17,7 +17,7 @@ _DIGITS = {8: 3, 16: 5, 32: 10, 64: 20}
 
 
 def plain(kind: pa.DataType) -> pa.DataType:
-    """Return the plain form of a type: dictionaries decoded, one kind of string, binary and list, µs at most, inside too."""
+    """Return the plain form of a type, inside too: dictionaries decoded, one kind of string, binary, list and float, µs at most."""
     if pa.types.is_dictionary(kind):
         return plain(kind.value_type)
     if pa.types.is_run_end_encoded(kind):
@@ -26,8 +26,8 @@ def plain(kind: pa.DataType) -> pa.DataType:
         return pa.string()
     if pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind) or pa.types.is_fixed_size_binary(kind):
         return pa.binary()
-    if pa.types.is_float16(kind):
-        return pa.float32()
+    if pa.types.is_floating(kind):
+        return pa.float64()
     if pa.types.is_decimal(kind):
         # DuckDB has 38 digits at most; more are text.
         return pa.string() if kind.precision > 38 else pa.decimal128(kind.precision, kind.scale)
@@ -150,6 +150,9 @@ def conform(array: pa.Array, kind: pa.DataType) -> pa.Array:
         return _text(array)
     if pa.types.is_timestamp(kind) and pa.types.is_timestamp(array.type) and array.type.unit == "ns":
         return array.cast(kind, safe=False)  # what is below µs is cut off
+    if pa.types.is_float32(array.type):
+        # By the shortest text that means it: as a double, the price 19.99 would be 19.989999771118164.
+        return array.cast(pa.string()).cast(kind)
     return array.cast(kind)  # safe: refuses an integer that a float cannot hold
 
 

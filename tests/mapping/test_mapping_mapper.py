@@ -115,6 +115,11 @@ def test_a_whole_number_in_a_floating_column_used_as_an_id_has_no_point() -> Non
     assert values(mapped, "category.productCategoryId") == ["12", None, "3"]
 
 
+def test_a_short_float_of_an_expression_is_the_number_that_it_is_written_as() -> None:
+    job = job_of("events:\n  - type: productViewed\n    product: {productId: user, price: p::float}\n")
+    assert values(map_rows(job, [{"user": "u", "p": "19.99"}]), "product.price") == [19.99]
+
+
 def test_booleans_become_flags_and_properties_lists_of_texts() -> None:
     job = job_of(
         "events:\n  - type: productViewed\n    product: {productId: user, price: p, isInStock: s, colour: c, tags: t}\n"

@@ -79,6 +79,16 @@ def test_types_are_kept(tmp_path: Path, array: pa.Array) -> None:
     assert values == array.to_pylist()
 
 
+def test_short_floats_are_the_numbers_that_they_are_written_as_at_any_depth(tmp_path: Path) -> None:
+    numbers = [19.99, 0.1, 16_777_216.0, -1e-30, float("inf"), None]
+    short = pa.array(numbers, pa.float32())
+    opened = source(tmp_path, pa.table({"a": short, "l": pa.array([[19.99]] * 6, pa.list_(pa.float32()))}))
+    assert opened.schema.types == [pa.float64(), pa.list_(pa.float64())]
+    assert [(row["a"], row["l"]) for row in read(opened)] == [(number, [19.99]) for number in numbers]
+    (tmp_path / "both").mkdir()
+    assert column(short, pa.array([0.5], pa.float16()), folder=tmp_path / "both") == (pa.float64(), [*numbers, 0.5])
+
+
 NANOSECONDS = pa.array([1_795_514_400_123_456_789, None], pa.int64())
 MICROSECONDS = dt.datetime(2026, 11, 24, 10, 0, 0, 123_456)
 
