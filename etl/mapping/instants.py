@@ -63,7 +63,10 @@ def _sql(utc: str = "NULL", local: str = "NULL", kind: str = str(ISO)) -> dict[s
 
 def zoned(text: str) -> str:
     """Return SQL of the time in UTC of an ISO 8601 text that carries a zone; null for any other."""
-    return f"CASE WHEN regexp_full_match({text}, {literal(_ZONED)}) THEN timezone('UTC', TRY_CAST({text} AS TIMESTAMPTZ)) END"
+    # The cast reads an offset only without a blank before it, Z only in upper case, and no UTC right after the clock.
+    offset = f"regexp_replace({text}, ' ?([+-][0-9:]+)$', '\\1')"
+    plain = f"regexp_replace({offset}, ' ?(Z|z|UTC|GMT)$', 'Z')"
+    return f"CASE WHEN regexp_full_match({text}, {literal(_ZONED)}) THEN timezone('UTC', TRY_CAST({plain} AS TIMESTAMPTZ)) END"
 
 
 def local(text: str, zone: str) -> str:
