@@ -14,6 +14,11 @@ def quote(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def folded(name: str) -> str:
+    """Return `name` so that names which are one to DuckDB are equal: it passes over the case of ASCII letters alone."""
+    return "".join(letter.lower() if letter.isascii() else letter for letter in name)
+
+
 def literal(text: str) -> str:
     """Return `text` as an SQL string."""
     return "'" + text.replace("'", "''") + "'"

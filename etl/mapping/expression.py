@@ -17,7 +17,7 @@ from typing import Any
 import duckdb
 
 from etl.mapping.names import Names
-from etl.sql import quote
+from etl.sql import folded, quote
 
 Node = dict[str, Any]
 
@@ -84,6 +84,7 @@ _MACROS = (
     "fmod",
     "json",
 )
+_CONSTANTS = frozenset({"null", "true", "false"})
 _REFUSED_SCALARS = frozenset(
     {
         "version",
@@ -122,9 +123,15 @@ class Scope:
     def find(self, name: str) -> str | None:
         """Return the name that `name` stands for, or None."""
         for other in self.others:
-            if other.lower() == name.lower():
+            if folded(other) == folded(name):
                 return other
         return self.columns.find(name)
+
+    def named(self, text: str) -> str | None:
+        """Return the name that a text as a whole stands for, or None: an expression that SQL can read is none by chance."""
+        if text in self.columns.columns or text in self.others:
+            return self.find(text)
+        return self.find(text) if re.fullmatch(r"\w+", text) and text.lower() not in _CONSTANTS else None
 
     def is_ambiguous(self, name: str) -> bool:
         """Say whether a file has this name in two spellings: the source has renamed the second one to `NAME_2`."""
@@ -152,10 +159,12 @@ def _functions() -> Mapping[str, frozenset[str]]:
 def parse(text: str, scope: Scope, connection: duckdb.DuckDBPyConnection) -> Expression:
     """Read `text` as one SQL expression over `scope`; raise ExpressionError with what is wrong.
 
-    A text that is exactly a column's name is that column, even where SQL reserves the word (DESIGN, job file).
+    A text that is exactly a column's name, or its snake_case, is that column, even where SQL reserves the word (DESIGN, job
+    file).
     """
-    exact = scope.find(text) if text in scope.columns.columns or text in scope.others else None
+    exact = scope.named(text)
     if exact is not None:
+        _refuse_ambiguous(text, scope)
         return Expression(quote(exact), frozenset({exact}), safe=True, is_name=True)
     tree = _tree(text, connection)
     uses: set[str] = set()
@@ -166,8 +175,7 @@ def parse(text: str, scope: Scope, connection: duckdb.DuckDBPyConnection) -> Exp
         first = node["column_names"][0]
         if first.lower() in bound:
             continue
-        if scope.is_ambiguous(first):
-            raise ExpressionError(f"`{first}` may be `{scope.find(first)}` or `{first}_2`: write the one that you mean")
+        _refuse_ambiguous(first, scope)
         found = scope.find(first)
         if found is None:
             arrow = any(n.get("syntax_type") == "SINGLE_ARROW" for n, _ in _nodes(tree))
@@ -177,6 +185,11 @@ def parse(text: str, scope: Scope, connection: duckdb.DuckDBPyConnection) -> Exp
         uses.add(found)
     safe = all(_never_fails(node) for node, _ in _nodes(tree))
     return Expression(f"({text}\n)", frozenset(uses), safe)
+
+
+def _refuse_ambiguous(name: str, scope: Scope) -> None:
+    if scope.is_ambiguous(name):
+        raise ExpressionError(f"`{name}` may be `{scope.find(name)}` or `{name}_2`: write the one that you mean")
 
 
 def _tree(text: str, connection: duckdb.DuckDBPyConnection) -> Node:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from etl.mapping.expression import Expression
-from etl.sql import quote
+from etl.sql import folded, quote
 
 
 def bad_name(name: str) -> str:
@@ -27,11 +27,11 @@ class Layers:
     fallible: frozenset[str] = frozenset()
 
     def add(self, items: Mapping[str, str]) -> Layers:
-        """Add columns given as SQL; one that has an existing name (without regard to case) takes its place."""
+        """Add columns given as SQL; one that has an existing name (as DuckDB sees it) takes its place."""
         if not items:
             return self
-        new = {name.lower() for name in items}
-        hidden = [column for column in self.columns if column.lower() in new]
+        new = {folded(name) for name in items}
+        hidden = [column for column in self.columns if folded(column) in new]
         star = f"* EXCLUDE ({', '.join(map(quote, hidden))})" if hidden else "*"
         added = ", ".join(f"{sql} AS {quote(name)}" for name, sql in items.items())
         columns = tuple(column for column in self.columns if column not in hidden) + tuple(items)
@@ -57,7 +57,7 @@ class Layers:
 
     def unnest(self, items: str, item: str, position: str) -> Layers:
         """Give one row for each element of the list column `items`: the element as `item`, its index from 0 as `position`."""
-        hidden = [column for column in self.columns if column.lower() in (item.lower(), position.lower())]
+        hidden = [column for column in self.columns if folded(column) in (folded(item), folded(position))]
         star = f"* EXCLUDE ({', '.join(map(quote, hidden))})" if hidden else "*"
         added = (
             f"unnest({quote(items)}) AS {quote(item)}, "

@@ -19,8 +19,8 @@ from etl.mapping.binding import Binder
 from etl.mapping.contact import contact_layers
 from etl.mapping.expression import Expression, Scope, complaint, names_in
 from etl.mapping.layers import Layers
-from etl.mapping.names import Names, snake_case
-from etl.sql import connect, literal, quote
+from etl.mapping.names import Names
+from etl.sql import connect, folded, literal, quote
 from etl.tables import ELEMENT, FAULT, FILE, LOCATORS, ORDINAL, PLACE, ROW
 from schemas import TYPES, Field
 
@@ -115,14 +115,15 @@ class _Compiler:
         self.connection = connection
         self.names = Names(schema.names)
         self.bind = Binder(job, connection)
-        self.used: set[str] = set()
+        self.mentioned: dict[str, set[str]] = {}  # every column that an expression names, by all names it is called
         self.lists: dict[int, Expression] = {}  # `each`, by rule
         connection.register(BATCH, pa.schema([*PLACE, *schema]).empty_table())
 
     def compile(self) -> Program:
         scope = Scope(self.names)
-        self.used = self._columns_in_use()
-        layers = self._typed(self._base(tuple(c for c in self.names.columns if c in self.used)))
+        self.mentioned = self._columns_in_use()
+        columns = tuple(c for c in self.names.columns if c in self.mentioned)
+        layers = self._typed(self._base(columns))
         for name, text in self.job.let.items():
             layers = layers.evaluate({name: self.bind.expression(text, f"let.{name}", scope, layers)})
             scope = scope.plus(name)
@@ -135,7 +136,6 @@ class _Compiler:
         if self.bind.mistakes:
             raise JobMistakes(self.job.path, self.bind.mistakes)
         rows = f"CREATE OR REPLACE TEMP TABLE {ROWS} AS {layers.sql}"
-        columns = tuple(c for c in self.names.columns if c in self.used)
         return Program(columns, rows, tuple(self.job.named_filters), rules)
 
     def _windows_need_time(self) -> None:
@@ -145,20 +145,24 @@ class _Compiler:
             if dedupe is not None and dedupe.kind == "window" and (rule.time or self.job.time) is None:
                 self.bind.mistake(f"dedupe.{key}", f"a window needs times, and the job has no `time` for {rule.type}")
 
-    def _columns_in_use(self) -> set[str]:
-        """The columns that any expression names: the rest is never read from the batch."""
-        names = (name for _, text in keyed_expressions(self.job) for name in names_in(text, self.connection))
-        return {column for name in names if (column := self.names.find(name)) is not None}
+    def _columns_in_use(self) -> dict[str, set[str]]:
+        """The columns that any expression names, and how: the rest is never read from the batch."""
+        mentioned: dict[str, set[str]] = {}
+        for _, text in keyed_expressions(self.job):
+            for name in names_in(text, self.connection):
+                if (column := self.names.find(name)) is not None:
+                    mentioned.setdefault(column, set()).add(name)
+        return mentioned
 
     def _base(self, columns: tuple[str, ...]) -> Layers:
-        """The batch, each column also by its snake_case where no other has that name."""
-        taken_names = {c.lower() for c in columns}
-        aliases: dict[str, str] = {}
-        for column in columns:
-            alias = snake_case(column)
-            if alias and alias not in taken_names:
-                aliases[alias] = quote(column)
-                taken_names.add(alias)
+        """The batch, each column also by the other names that expressions call it by: its snake_case, another case."""
+        given = {folded(column) for column in columns}
+        aliases = {
+            folded(name): quote(column)
+            for column in columns
+            for name in sorted(self.mentioned[column])
+            if folded(name) not in given
+        }
         place = ", ".join(map(quote, _PLACE))
         for column in columns:
             if column.startswith("!"):
@@ -180,14 +184,14 @@ class _Compiler:
                 continue
             kind = self.bind.kind_of(quote(column), layers)
             cast = kinds.typed(quote(column), kind, to, self.job.source.decimal, zone)
-            for same in (column, snake_case(column)):
-                if same in layers.columns and self.names.find(same) == column:
+            for same in (column, *(folded(name) for name in self.mentioned[column])):
+                if same in layers.columns:
                     values[same] = cast.value
-                    flags[f"!bad:{same}"] = f"({cast.wrong})"
-                    if to == "timestamp" and kinds.is_text(kind):
-                        flags[_as_written(same)] = instants.as_written(f"trim({quote(column)})", cast.value)
+            flags[f"!bad:{column}"] = f"({cast.wrong})"
+            if to == "timestamp" and kinds.is_text(kind):
+                flags[_as_written(column)] = instants.as_written(f"trim({quote(column)})", cast.value)
         added = layers.add({**values, **flags})
-        return Layers(added.sql, added.columns, frozenset(values))
+        return Layers(added.sql, added.columns, frozenset(c for c in self.mentioned if f"!bad:{c}" in flags))
 
     def _filters(self, layers: Layers, scope: Scope) -> Layers:
         found = {
@@ -269,9 +273,8 @@ class _Compiler:
         """Bind every expression of a match."""
         if time is not None:
             values.add("time", time.column, f"{values.at}.time" if rule.time else "time.column")
-            hidden = {name.lower() for name in values.scope.others}
-            if time.format is None and time.column.lower() not in hidden:
-                values.replace("time", _as_written(time.column))
+            if time.format is None:
+                values.read_as_written("time")
         at_contact = f"{values.at}.contact" if rule.contact is not None else "contact"
         for locator, text in (rule.contact if rule.contact is not None else self.job.contact).items():
             values.add(f"contact.{locator}", text, f"{at_contact}.{locator}")
@@ -400,11 +403,13 @@ class _Statement:
         self.expressions[name] = how(text, key, self.scope, self.layers)
         self.kinds[name] = self._bind.kind_of(self.expressions[name].sql, self.layers)
 
-    def replace(self, name: str, column: str) -> None:
-        """Let a value be that of another column, if there is one; it fails where it failed before."""
-        if column in self.layers.columns:
-            self.expressions[name] = replace(self.expressions[name], sql=quote(column))
-            self.kinds[name] = self._bind.kind_of(quote(column), self.layers)
+    def read_as_written(self, name: str) -> None:
+        """Let a value that is a column of `source.types` be that column's text, where there is one; it fails where it failed."""
+        e = self.expressions[name]
+        (column,) = e.uses if e.is_name else ("",)
+        if column not in self.scope.others and (text := _as_written(column)) in self.layers.columns:
+            self.expressions[name] = replace(e, sql=quote(text))
+            self.kinds[name] = self._bind.kind_of(quote(text), self.layers)
 
 
 def _kind_of_other(name: str) -> str:

@@ -27,6 +27,43 @@ def test_a_value_that_is_exactly_a_columns_name_is_that_column(name: str) -> Non
     assert values(map_rows(job, [{"user": "u", name: "x"}]), "page.location") == ["x"]
 
 
+@pytest.mark.parametrize(
+    ("column", "text"),
+    [("Order", "order"), ("Group", "group"), ("SELECT", "select"), ("User Table", "user_table"), ("Ціна", "ціна"),
+     ("ЦІНА", "Ціна"), ("Ціна Товару", "ціна_товару"), ("Ціна", "lower(ціна)"), ("Ціна", "upper(ЦІНА).lower()"),
+     ("Customer ID", "lower(CUSTOMER_ID)"), ("DATE", "date")],
+)  # fmt: skip
+def test_a_column_is_found_by_its_snake_case_in_any_case_and_alphabet(column: str, text: str) -> None:
+    job = job_of("events:\n  - type: pageViewed\n    page:\n      location: " + text + "\n")
+    assert values(map_rows(job, [{"user": "u", column: "x"}]), "page.location") == ["x"]
+
+
+def test_types_hold_for_a_column_by_whatever_name_it_is_called() -> None:
+    head = HEAD.replace("path: in.csv", "path: in.csv, types: {ціна: int, order: timestamp}")
+    texts = "{a: ціна + 1, b: ЦІНА + 1, c: Ціна, d: order}"
+    job = job_of(f"events:\n{PAGE}, params: {texts}}}\n", head + "time: order\n")
+    rows = [{"user": "u", "url": "/", "Ціна": price, "Order": "2026-11-20T10:00:00+02:00"} for price in ("1", "x")]
+    mapped = map_rows(job, rows)
+    assert [values(mapped, f"params.{name}")[0] for name in "abcd"] == ["2", "2", "1", '"2026-11-20T08:00:00"']
+    assert values(mapped, "instant")[0].hour == 8
+    assert faults(mapped) == [[], ["params.a.failed", "params.b.failed", "params.c.failed"]]
+
+
+@pytest.mark.parametrize("constant", ["null", "true", "FALSE"])
+def test_a_constant_is_no_column_in_another_case(constant: str) -> None:
+    job = job_of(f"events:\n{PAGE}, params: {{p: '{constant}'}}}}\n")
+    expected = {"null": None, "true": "true", "FALSE": "false"}[constant]
+    assert values(map_rows(job, [{"user": "u", "url": "/", constant.title(): "x"}]), "params.p") == [expected]
+
+
+def test_a_name_of_let_is_not_confused_with_a_column_in_another_case() -> None:
+    job = job_of(
+        f"let: {{Ціна: \"'let'\", Total: \"'let'\"}}\nevents:\n{PAGE}, params: {{a: Ціна, b: ціна, c: total}}}}\n"
+    )
+    mapped = map_rows(job, [{"user": "u", "url": "/", "ціна": "column", "TOTAL": "column"}])
+    assert [values(mapped, f"params.{name}") for name in "abc"] == [['"let"'], ['"column"'], ['"let"']]
+
+
 def test_a_name_that_a_file_has_in_two_spellings_must_be_told_apart() -> None:
     rows = [{"user": "u", "Price": "1", "price_2": "2", "url": "/"}]  # how the source gives `Price,price`
     for text, expected in (("Price", '"1"'), ("price_2", '"2"')):
