@@ -47,7 +47,7 @@ def plain(kind: pa.DataType) -> pa.DataType:
 
 def _names(kind: pa.DataType) -> list[str]:
     """Return the names of a struct's fields, unique without regard to case: SQL tells them apart no other way."""
-    return Names(reserved=()).of_file([field.name for field in kind])
+    return Names(reserved=()).of_file([field.name or "column" for field in kind])
 
 
 def is_list(kind: pa.DataType) -> bool:

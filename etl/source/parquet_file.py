@@ -26,25 +26,28 @@ class ParquetFile:
         with self._open() as file:
             own = file.schema_arrow
         self._own = own.names
-        self.schema = pa.schema(
-            [pa.field(name, plain(field.type)) for name, field in zip(names.of_file(own.names), own, strict=True)]
-        )
+        self._odd = "" in self._own or len(set(self._own)) < len(self._own)
+        named = names.of_file([name or "column" for name in self._own])
+        self.schema = pa.schema([pa.field(name, plain(field.type)) for name, field in zip(named, own, strict=True)])
 
     def first_row(self) -> bytes:
         """Return the first row as JSON, the same whatever the file's compression or encoding."""
         with self._open() as file:
             for batch in file.iter_batches(batch_size=1):
-                for row in batch.to_pylist():
+                for values in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+                    row = dict(zip(self._own, values, strict=True))
                     return json.dumps(row, ensure_ascii=False, default=str).encode("utf-8", "surrogatepass")
         return b""
 
     def chunks(self, columns: Sequence[str] | None) -> Iterator[Chunk]:
         """Yield the rows with those of `columns` that the file has."""
         wanted = [i for i, name in enumerate(self.schema.names) if columns is None or name in columns]
+        leaves = self._leaves(wanted)
         row = 1
         with self._open() as file:
-            for batch in file.iter_batches(batch_size=self._rows, columns=self._leaves(wanted)):
-                arrays = [conform(batch.column(self._own[i]), self.schema.field(i).type) for i in wanted]
+            for batch in file.iter_batches(batch_size=self._rows, columns=leaves):
+                given = [batch.column(i if leaves is None else self._own[i]) for i in wanted]
+                arrays = [conform(array, self.schema.field(i).type) for i, array in zip(wanted, given, strict=True)]
                 schema = pa.schema([self.schema.field(i) for i in wanted])
                 count = batch.num_rows
                 table = pa.Table.from_arrays(arrays, schema=schema) if wanted else _columnless(count)
@@ -52,8 +55,8 @@ class ParquetFile:
                 row += count
 
     def _leaves(self, wanted: Sequence[int]) -> list[str] | None:
-        """Return what to ask the file for: its names of the wanted columns; None is all of them."""
-        return None if len(wanted) == len(self._own) else [self._own[i] for i in wanted]
+        """Return what to ask the file for: its names of the wanted columns; None is all of them, as where names are no help."""
+        return None if self._odd or len(wanted) == len(self._own) else [self._own[i] for i in wanted]
 
     @contextmanager
     def _open(self) -> Iterator[parquet.ParquetFile]:

@@ -178,6 +178,18 @@ def test_fields_that_differ_only_in_case_both_survive(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_columns_of_one_name_and_columns_without_one_are_read(tmp_path: Path) -> None:
+    nested = pa.StructArray.from_arrays([pa.array(["n"]), pa.array(["m"])], ["", "b"])
+    arrays = [pa.array([value]) for value in ("x", "y", "z")]
+    opened = source(tmp_path, pa.table([*arrays, nested, arrays[0]], names=["a", "", "a", "s", "A"]))
+    assert opened.schema.names == ["a", "column", "a_2", "s", "A_3"]
+    (row,) = read(opened)
+    assert [row[name] for name in opened.schema.names] == ["x", "y", "z", {"column": "n", "b": "m"}, "x"]
+    assert [row["a_2"] for row in read(opened, ["a_2"])] == ["z"]
+    assert [row["_row"] for row in read(opened, [])] == [1]
+    assert len(opened.first_rows_hash(0)) == 16
+
+
 def test_batches_can_be_queried_with_duckdb(tmp_path: Path) -> None:
     opened = source(
         tmp_path, pa.table({"s": [{"a": [1]}], "d": ["x"]}), pa.table({"s": [{"b": "y"}], "t": [dt.date(2026, 1, 2)]})
