@@ -300,6 +300,16 @@ class _Compiler:
         layers = base.evaluate(values.expressions).only([*_PLACE, _ITEM, *values.expressions])
         columns, faults = self._cast(rule, values)
         columns[ITEM] = quote(_ITEM)
+        if (
+            rule.each is not None
+            and rule.lines is None
+            and "id" in columns
+            and "item" not in values.expressions["id"].uses
+        ):
+            # The row's id is that of all its elements. The first keeps it as it is: ledgers know that one.
+            columns["id"] = (
+                f"({columns['id']}) || CASE WHEN {quote(_ITEM)} > 0 THEN chr(31) || {quote(_ITEM)} ELSE '' END"
+            )
         if rule.part_each is not None:
             columns["products"] = 'CAST(len("products") AS INTEGER)'
             faults["products.missing"] = f'NOT coalesce({layers.failure("products")}, false) AND "products" IS NULL'

@@ -38,6 +38,43 @@ def test_an_id_is_sha_256_over_texts_that_have_their_lengths_before_them(tmp_pat
     assert row["id"] == sha256(whole.encode()).digest()[:16]
 
 
+LIST = "\nevents:\n  - {type: searchRequest, each: \"string_split(items, ' ')\", search: item}\n"
+
+
+def id_of(given: str) -> bytes:
+    """The id of a searchRequest by the job's `id`."""
+    return sha256(f"clickreplay/1/id13:searchRequest{len(given)}:{given}".encode()).digest()[:16]
+
+
+def test_the_elements_of_each_share_the_id_of_their_row_and_are_told_apart_by_their_position(tmp_path: Path) -> None:
+    rows = [{**ROW, "items": "a b a", "mid": mid} for mid in ("m1", "m1", "m2")]
+    found = plan(tmp_path, LIST + "id: mid\n", rows)
+    assert {row["id"] for row in found.outbox} == {
+        id_of(given) for given in ("m1", "m1\x1f1", "m1\x1f2", "m2", "m2\x1f1", "m2\x1f2")
+    }
+    assert found.books.duplicate == {"exact": 3}
+
+
+def test_an_id_that_says_itself_which_element_it_is_stays_as_it_is(tmp_path: Path) -> None:
+    found = plan(tmp_path, LIST + "id: \"mid || '/' || item\"\n", [{**ROW, "items": "a b a"}])
+    assert {row["id"] for row in found.outbox} == {id_of("m1/a"), id_of("m1/b")}
+    assert found.books.duplicate == {"exact": 1}
+
+
+def test_lines_that_a_list_gives_are_one_cart_of_one_id(tmp_path: Path) -> None:
+    job = """
+id: mid
+events:
+  - type: cartUpdated
+    each: "string_split(items, ' ')"
+    lines: [mid]
+    products: {productId: item, quantity: "1", price: price}
+    recycleStateId: mid
+"""
+    found = plan(tmp_path, job, [{**ROW, "items": "a b c"}])
+    assert (found.books.events, found.books.folded, found.books.invalid) == (1, 2, 0)
+
+
 def test_an_id_says_nothing_of_other_locators_order_of_keys_or_how_a_number_is_written(tmp_path: Path) -> None:
     (first,) = plan(tmp_path, PRODUCT, [ROW]).outbox
     other = "\nevents:\n  - {type: productViewed, params: {n: \"'7'\"}, product: {colour: colour, price: price, productId: sku}}\n"
