@@ -118,7 +118,7 @@ def _head(data: bytes, item: Input, settings: SourceSettings) -> _Head | None:
     if data.startswith(b"PAR1"):
         raise InputError(f"{item.shown} is a Parquet file, not CSV", hint="Write `format: parquet` under `source:`.")
     position, lines = _skip_blank(data, 0, 0)
-    said = data[position : position + 7].rstrip(b"\r\n")
+    said = data[position : position + 7].split(b"\n", 1)[0].rstrip(b"\r")
     delimiter = settings.delimiter.encode() if settings.delimiter else b""
     if said[:4].lower() == b"sep=" and len(said) == 5:  # Excel's own way of naming it
         delimiter = delimiter or said[4:5]

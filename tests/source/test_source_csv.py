@@ -258,9 +258,13 @@ def test_the_delimiter_is_found_in_the_header(tmp_path: Path, header: bytes, del
     assert rows(read(opened)[0]) == [("1", "2")]
 
 
-def test_excels_own_line_names_the_delimiter(tmp_path: Path) -> None:
-    table, _ = read(source(tmp_path, b"sep=;\r\na;b,c\r\n1;2,5\r\n"))
+@pytest.mark.parametrize("end", [b"\r\n", b"\n", b"\r"])
+@pytest.mark.parametrize("delimiter", [b";", b"\t", b"|"])
+def test_excels_own_line_names_the_delimiter(tmp_path: Path, end: bytes, delimiter: bytes) -> None:
+    lines = b"sep=;", b"a;b,c", b"1;2,5", b""
+    table, _ = read(source(tmp_path, end.join(lines).replace(b";", delimiter)))
     assert table.column_names[:2] == ["a", "b,c"]
+    assert table["b,c"].to_pylist() == ["2,5"]
     assert table["_row"].to_pylist() == [3]
 
 
