@@ -36,7 +36,7 @@ def contact_layers(layers: Layers, *, drop_bad: bool) -> Layers:
 def _normal(locator: str, sql: str) -> str:
     if locator == "phone":
         # International digits: the sign and the separators that people write are no part of them.
-        return f"regexp_replace(regexp_replace({sql}, '[\\s().-]', '', 'g'), '^\\+', '')"
+        return f"nullif(regexp_replace(regexp_replace({sql}, '[\\s().-]', '', 'g'), '^\\+', ''), '')"
     if locator == "externalCustomerId":
         # The server ignores the word null as an id, so it is no locator (api-facts).
         return f"CASE WHEN lower(trim({sql})) <> 'null' THEN trim({sql}) END"

@@ -183,6 +183,15 @@ def test_anonymous_visitors_and_those_not_asked_for_fall_out_as_matches() -> Non
     assert mapped.matches == 6
 
 
+@pytest.mark.parametrize("phone", ["-", " + ", "( )", "."])
+def test_a_phone_of_nothing_but_separators_is_no_phone(phone: str) -> None:
+    head = HEAD.replace("{externalCustomerId: user}", "{phone: p, pushToken: t}")
+    job = job_of("filters: {anonymous: true}\nevents:\n" + PAGE, head)
+    mapped = map_rows(job, [{"kind": "page", "url": "/", "p": phone, "t": t} for t in ("", "tok")])
+    assert mapped.filtered == Counter(anonymous=1)
+    assert (values(mapped, "key"), values(mapped, "contact.phone"), faults(mapped)) == (["tok"], [None], [[]])
+
+
 def test_comparing_text_with_a_number_is_a_mistake_that_says_how_to_cast() -> None:
     job = job_of(
         "events:\n  - {type: pageViewed, where: n = 1, page: {location: url}}\n"
