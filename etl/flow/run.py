@@ -130,11 +130,13 @@ class Caller:
             newest = None
         if newest is not None and newest.state == "finished" and not _had_future(newest):
             return done[0] if done else self._finished(checkpoint, newest)
-        if newest is None or (
-            newest.state == "planned" and not (self.place.run(newest.name) / "outbox.parquet").exists()
-        ):
+        if newest is None or newest.state == "finished" or not self._has_outbox(newest):
             newest = self._make_plan(checkpoint, source)
         return join([*done, self._post(checkpoint, newest)])
+
+    def _has_outbox(self, run: RunRow) -> bool:
+        """Say whether a plan can still be posted; of a run that has begun, a lost outbox is told when it is posted."""
+        return run.state != "planned" or (self.place.run(run.name) / "outbox.parquet").exists()
 
     @contextmanager
     def _opened(self) -> Iterator[Checkpoint]:

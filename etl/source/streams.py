@@ -57,7 +57,8 @@ def open_text(item: Input, encoding: str) -> Iterator[Read]:
     """
     try:
         with item.path.open("rb") as file:
-            yield _guarded(item, _recoded(_unpacked(item, file), check_encoding(encoding)))
+            # The recoder reads ahead: what it reads is guarded as well as what it gives.
+            yield _guarded(item, _recoded(_guarded(item, _unpacked(item, file)), check_encoding(encoding)))
     except OSError as error:
         raise InputError(f"cannot read {item.shown}: {error.strerror or error}") from error
 

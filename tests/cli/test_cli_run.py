@@ -1,5 +1,6 @@
 """`run` by hand: what is sent, what is not sent again, what stops it, and with which exit code (RULES §2, §8)."""
 
+import gzip
 import json
 import signal
 import stat
@@ -51,8 +52,6 @@ def test_late_rows_send_just_those(shop: Shop, record: Records) -> None:
 
 @pytest.mark.parametrize("change", ["renamed", "compressed", "touched"])
 def test_the_same_input_under_another_name_sends_nothing_twice(change: str, shop: Shop, record: Records) -> None:
-    import gzip
-
     shop.write(pages(7))
     shop.call("run")
     file = shop.folder / "a.csv"
@@ -669,12 +668,9 @@ def test_a_run_that_was_begun_by_one_method_may_go_on_by_the_other(shop: Shop, r
     assert shop.call("run", "--limit", "5").json["delivered"] == 5
     shop.job = shop.job.replace("stale: send", "stale: send, method: past_events")
     ended = shop.call("run")
-    assert (ended.exit, ended.json["delivered"], ended.json["method"], record().accepted()) == (
-        0,
-        20,
-        "past_events",
-        20,
-    )
+    (begun,) = ended.json["earlier"]
+    assert (ended.exit, begun["delivered"], begun["method"], record().accepted()) == (0, 20, "past_events", 20)
+    assert (ended.json["events"], ended.json["duplicate"]) == (0, {"sent_before": 20})
 
 
 def test_an_account_without_segmentation_stops_with_77_and_words(
@@ -749,9 +745,12 @@ def test_the_limit_a_contact_and_day_counts_what_earlier_runs_have_sent(shop: Sh
 
 def test_the_ledger_forgets_by_the_time_of_events_and_what_is_older_stops_the_run(shop: Shop, record: Records) -> None:
     old = [{"user": "u", "url": f"/{n}", "time": f"2024-0{n + 1}-20T10:00:00Z"} for n in range(3)]
-    shop.write([*old, *pages(2)])
+    shop.write([*old, *pages(1)])
     shop.job += "ledger: {keep: 365d}\n"
-    assert shop.call("run").json["delivered"] == 5
+    assert shop.call("run").json["delivered"] == 4
+    _aged(shop, 400)
+    shop.write(pages(2))
+    assert shop.call("run").json["delivered"] == 1
     (place,) = (shop.folder / ".clickreplay" / "small").iterdir()
     assert [folder.name for folder in (place / "ledger").iterdir() if any(folder.iterdir())] == ["2026-11"]
     shop.write([*old, *pages(3)])
@@ -873,3 +872,187 @@ def test_a_read_only_state_is_said_in_words(shop: Shop, record: Records) -> None
     code, said, err = _mounted(shop, 'mount --bind "$1" "$1" && mount -o remount,ro,bind "$1"', "run")
     assert (code, said["guard"], record().accepted()) == (5, "state", 1)
     assert "Read-only" in err
+
+
+# What must not send again, nor keep silent
+
+
+def _place(shop: Shop) -> Path:
+    (place,) = (shop.folder / ".clickreplay" / "small").iterdir()
+    return place
+
+
+def test_a_checkpoint_that_is_gone_stops_the_run_and_nothing_is_taken_away(shop: Shop, record: Records) -> None:
+    shop.write(pages(5))
+    shop.call("run")
+    place = _place(shop)
+    for file in place.glob("checkpoint.sqlite*"):
+        file.unlink()
+    before = sorted(path for path in place.rglob("*.parquet"))
+    for _ in range(2):
+        ended = shop.call("run")
+        assert (ended.exit, ended.json["guard"], record().accepted()) == (5, "state", 5)
+    assert sorted(place.rglob("*.parquet")) == before
+
+
+def test_a_checkpoint_that_was_restored_alone_stops_the_run(shop: Shop, record: Records) -> None:
+    shop.write(pages(3))
+    shop.call("run")
+    place = _place(shop)
+    old = {file: file.read_bytes() for file in place.glob("checkpoint.sqlite*")}
+    for count in (4, 5):
+        shop.write(pages(count))
+        shop.call("run")
+    for file in place.glob("checkpoint.sqlite*"):
+        file.unlink()
+    for file, blob in old.items():
+        file.write_bytes(blob)
+    shop.write(pages(6))
+    ended = shop.call("run")
+    assert (ended.exit, ended.json["guard"], record().accepted()) == (5, "state", 5)
+    assert "restored alone" in ended.err
+
+
+@pytest.mark.parametrize("damage", [lambda blob: blob[: len(blob) // 2], lambda blob: b"garbage"])
+def test_a_damaged_segment_is_made_again_or_the_run_stops(
+    damage: Callable[[bytes], bytes], shop: Shop, record: Records
+) -> None:
+    import shutil
+
+    shop.write(pages(5))
+    name = shop.call("run").json["run"]
+    segment = _place(shop) / "ledger" / "2026-11" / f"{name}.parquet"
+    segment.write_bytes(damage(segment.read_bytes()))
+    shop.write(pages(6))
+    assert shop.call("run").json["duplicate"] == {"sent_before": 5}
+    segment.write_bytes(damage(segment.read_bytes()))
+    shutil.rmtree(_place(shop) / "runs" / name)
+    shop.write(pages(7))
+    ended = shop.call("run")
+    assert (ended.exit, ended.json["guard"], record().accepted()) == (5, "state", 6)
+
+
+def test_stale_events_that_were_left_out_live_go_as_history(shop: Shop, record: Records) -> None:
+    old = [{"user": "u", "url": f"/{n}", "time": f"2025-03-0{n + 1}T10:00:00Z"} for n in range(5)]
+    shop.write(old)
+    shop.job = shop.job.replace("stale: send", "stale: drop")
+    assert shop.call("run").json["filtered"] == {"stale": 5}
+    shop.job = shop.job.replace("stale: drop", "stale: drop, method: past_events")
+    assert (shop.call("run").json["delivered"], record().accepted()) == (5, 5)
+
+
+def test_an_event_whose_time_had_not_come_goes_when_it_has(
+    shop: Shop, record: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from datetime import UTC, datetime, timedelta
+
+    from etl.flow import plan as planning
+
+    soon = datetime.now(UTC) + timedelta(hours=1)
+    shop.write([{"user": "u", "url": "/", "time": soon.isoformat()}])
+    shop.job += "max_invalid: 100%\n"
+    assert shop.call("run").json["invalid_reasons"] == {"future": 1}
+
+    class Later(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return datetime.now(tz) + timedelta(hours=2)
+
+    monkeypatch.setattr(planning, "datetime", Later)
+    assert (shop.call("run").json["delivered"], record().accepted()) == (1, 1)
+
+
+def _aged(shop: Shop, days: int) -> None:
+    """Let all runs have ended so many days ago."""
+    import sqlite3
+
+    with sqlite3.connect(_place(shop) / "checkpoint.sqlite") as database:
+        database.execute("UPDATE runs SET ended = ended - ?", (days * 86400,))
+    database.close()
+
+
+def test_the_horizon_of_the_ledger_never_goes_back(shop: Shop, record: Records) -> None:
+    def old(month: str) -> list[dict[str, str]]:
+        return [{"user": "u", "url": f"/{n}", "time": f"{month}-0{n + 1}T10:00:00Z"} for n in range(3)]
+
+    shop.write(old("2024-05"))
+    shop.call("run")
+    _aged(shop, 100)
+    shop.job += "ledger: {keep: 90d}\n"
+    shop.write(pages(2))
+    shop.call("run")
+    shop.write(old("2024-05"))
+    assert shop.call("run").json["guard"] == "horizon"
+    shop.job = shop.job.replace("{keep: 90d}", "{keep: 1500d, older: send}")
+    shop.write(old("2021-01"))
+    assert shop.call("run").json["delivered"] == 3
+    _aged(shop, 2000)
+    shop.write(pages(3))
+    shop.call("run")
+    shop.job = shop.job.replace(", older: send", "")
+    shop.write(old("2024-05"))
+    assert (shop.call("run").json["guard"], record().accepted()) == ("horizon", 9)
+
+
+def test_what_was_sent_of_late_is_known_however_old_it_is(shop: Shop, record: Records) -> None:
+    shop.job += "ledger: {keep: 90d, older: send}\n"
+    rows = [{"user": "u", "url": f"/{n}", "time": f"2021-01-0{n + 1}T10:00:00Z"} for n in range(5)]
+    for count in (3, 4, 5):
+        shop.write(rows[:count])
+        shop.call("run")
+    assert (len(record().bodies()), record().accepted()) == (5, 5)
+
+
+def test_a_pin_that_nobody_can_prove_does_not_make_a_new_destination(
+    shop: Shop, serve: Callable[..., Child], record: Callable[[str], Record]
+) -> None:
+    known = serve("known", organisation="Shop")
+    shop.api = known.url
+    shop.write(pages(4))
+    assert shop.call("run").json["delivered"] == 4
+    port = int(known.url.split(":")[2].split("/")[0])
+    known.close()
+    from etl.sandbox.process import start_child
+    from etl.sandbox.settings import Settings
+
+    with start_child(shop.folder / "mute.sqlite", Settings(info_right=False), port=port):
+        _remap(shop, "rate:", "account: Shop Ltd, rate:")
+        ended = shop.call("run")
+    assert (ended.exit, ended.json["delivered"], ended.json["pending"]) == (77, 0, 4)
+
+
+def test_a_limit_counts_what_is_sent_again_too(shop: Shop, record: Records) -> None:
+    import sqlite3
+
+    shop.write(pages(20))
+    shop.call("run", "--limit", "5")
+    with sqlite3.connect(_place(shop) / "checkpoint.sqlite") as database:
+        database.execute("UPDATE events SET state = 1")  # as a kill would leave them
+    database.close()
+    ended = shop.call("run", "--limit", "5")
+    assert (ended.exit, ended.json["requests"], record().accepted()) == (75, 10, 10)
+
+
+def test_a_run_that_ended_well_is_told_though_what_came_after_it_failed(shop: Shop, record: Records) -> None:
+    shop.write(pages(5))
+    name = shop.call("run", "--limit", "2").json["run"]
+    rows = csv_text(pages(60_000)).encode()  # more than is read to find the header
+    (shop.folder / "a.csv").write_bytes(gzip.compress(rows)[:-1000])
+    ended = shop.call("run")
+    assert (ended.exit, ended.json["run"], ended.json["delivered"], ended.json["pending"]) == (4, name, 5, 0)
+    assert "a.csv" in ended.json["stopped"]["reason"]
+
+
+def test_a_packed_file_that_is_cut_at_its_start_is_an_input_that_cannot_be_read(shop: Shop) -> None:
+    (shop.folder / "a.csv").write_bytes(b"\x1f\x8b\x08 cut")
+    ended = shop.call("run")
+    assert ended.exit == 4
+    assert "cut short" in ended.err
+
+
+def test_a_trial_goes_on_without_its_input(shop: Shop, record: Records) -> None:
+    shop.write(pages(10))
+    shop.call("run", "--sample", "5", "--limit", "2")
+    (shop.folder / "a.csv").unlink()
+    ended = shop.call("run", "--sample", "5")
+    assert (ended.exit, ended.json["delivered"], record().accepted()) == (0, 5, 5)
