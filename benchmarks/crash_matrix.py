@@ -36,7 +36,9 @@ def main(kills: int, each: int, rows: int, seed: int) -> None:
         mine = seed * 1000 + number
         share = kills // (rounds * len(kinds)) + (number < kills % (rounds * len(kinds)))
         faults = trouble(method, mine)
-        setup = Setup(rows=rows, kills=share, seed=mine, faults=faults, method=method, on_unknown=policy, timeout=1.5)
+        setup = Setup(
+            rows=rows, kills=share, seed=mine, faults=faults, method=method, on_unknown=policy, timeout=1.5, batch=13
+        )
         with TemporaryDirectory() as folder:
             proof = prove(setup, Scene(Path(folder)))
         proofs.append((f"{method}, {policy}", proof))
