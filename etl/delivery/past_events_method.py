@@ -14,11 +14,11 @@ from zoneinfo import ZoneInfo
 from etl.delivery.answers import Answer
 from etl.delivery.body import iso, moment, with_param
 from etl.delivery.checkpoint import State
-from etl.delivery.masking import snippet
 from etl.delivery.method import Reading
 from etl.delivery.outbox import OutboxEvent
 from etl.delivery.verdicts import Fatal, Verdict, verdict
 from etl.errors import JobError
+from etl.masking import snippet
 
 _MINUTE = 60_000_000  # µs
 _MINUTES_KEPT = 100_000

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from etl.delivery.answers import Answer, Cause, Failure, Outcome
 from etl.delivery.checkpoint import State
-from etl.delivery.masking import snippet
+from etl.masking import snippet
 
 #: Refused for now: surely not accepted, safe to retry.
 FOR_NOW = frozenset({408, 429, 503})

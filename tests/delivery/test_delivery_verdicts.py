@@ -9,8 +9,8 @@ import pytest
 
 from etl.delivery.answers import Answer, Cause, Failure, retry_after
 from etl.delivery.checkpoint import State
-from etl.delivery.masking import masked, snippet
 from etl.delivery.verdicts import fatal, judge, verdict, without_answer
+from etl.masking import masked, snippet
 
 URL = "https://api.example/v2/event"
 

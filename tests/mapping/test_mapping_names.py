@@ -2,7 +2,8 @@
 
 import pytest
 
-from etl.mapping.names import Names, snake_case
+from etl.mapping.names import Names
+from etl.naming import snake_case
 
 
 @pytest.mark.parametrize(
