@@ -40,6 +40,7 @@ class Whole(StrEnum):
     RAGGED = "ragged"
     UTF8 = "utf8"
     JSON = "json"
+    LOG_LINE = "log_line"
     LINE_TOO_LONG = "too_long"
 
 
@@ -87,6 +88,7 @@ _OF_WHOLE = {
     "Mend the line; check `delimiter`.",
     Whole.UTF8: "The line holds bytes that are no text in the file's encoding. Check `source.encoding`.",
     Whole.JSON: "The line is no JSON object. Mend the line.",
+    Whole.LOG_LINE: "The line does not have the format of the log. Mend the line; check `source.log_format`.",
     Whole.LINE_TOO_LONG: "The line is too long to be read. Check its quotes, or `source.format`.",
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date
 from hashlib import sha256
 
@@ -14,6 +15,7 @@ from etl.flow.transform import Transform
 from etl.job.fingerprint import mapping_hash
 from etl.job.models import Job
 from etl.job.template import fill
+from etl.source.access_log import detect_log
 from etl.source.formats import format_of
 from etl.source.inputs import Input, find_inputs
 from etl.source.reader import Source, open_source
@@ -31,22 +33,19 @@ def settings_of(job: Job, day: date | None) -> SourceSettings:
         decimal=source.decimal,
         columns=source.columns,
         explode=source.explode,
+        log_format=source.log_format,
     )
 
 
 def open_job_source(job: Job, day: date | None) -> Source:
     """Open the job's inputs; raise InputError where one is missing or cannot be read."""
     source = open_source(settings_of(job, day), job.folder)
-    if not source.schema.names and not _is_ndjson(source, job):
+    if not source.schema.names and source.format != "ndjson":
         names = ", ".join(found.shown for found in source.inputs[:3])
         raise InputError(
             f"{names}: empty, without even a header", hint="was the export cut off? A night without rows has its header"
         )
     return source
-
-
-def _is_ndjson(source: Source, job: Job) -> bool:
-    return format_of(source.inputs, job.source.format) == "ndjson"
 
 
 def fingerprint(job: Job, destination: str, day: date | None, inputs: Sequence[Input], kept: Sequence[str] = ()) -> str:
@@ -86,15 +85,35 @@ def trial(mark: str) -> str:
     return mark.partition("-")[2]
 
 
-def columns_of(job: Job, day: date | None) -> pa.Schema | None:
-    """Return what the expressions see, without reading data: headers and footers, after the transform.
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What is known of a job's inputs without reading their rows: the columns that expressions see, after the transform.
 
-    None for NDJSON, which has neither. Raises JobError for a transform that cannot be loaded.
+    None for JSON, which has none until it is read.
+
+    `notes` are lines for people about what was found out.
     """
-    if job.source.format == "ndjson":
-        return None
+
+    columns: pa.Schema | None
+    notes: tuple[str, ...] = ()
+
+
+def describe(job: Job, day: date | None) -> Described:
+    """Describe the job's inputs by their headers, footers and first lines. Raises InputError and JobError."""
     settings = settings_of(job, day)
-    if format_of(find_inputs(settings.paths, job.folder), settings.format) == "ndjson":
-        return None
-    columns = open_source(settings, job.folder).schema
-    return Transform(job, columns).schema if job.transform and columns.names else columns
+    if settings.format == "ndjson":
+        return Described(None)
+    inputs = find_inputs(settings.paths, job.folder)
+    fmt = format_of(inputs, settings)
+    if fmt == "ndjson":
+        return Described(None)
+    if fmt == "access_log" and (found := detect_log(inputs, settings.encoding, settings.log_format)).keyed:
+        return Described(None, (found.note,))
+    source = open_source(settings, job.folder)
+    columns = source.schema
+    return Described(Transform(job, columns).schema if job.transform and columns.names else columns, source.notes)
+
+
+def columns_of(job: Job, day: date | None) -> pa.Schema | None:
+    """Return the columns that `describe` finds."""
+    return describe(job, day).columns

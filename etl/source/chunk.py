@@ -37,8 +37,9 @@ class Unread:
     """A row that cannot be read.
 
     `file` is the index in the list of inputs, `row` its line. `reason` is `ragged` (too many or too few fields, or a
-    quote that never closes), `utf8` (bytes that are no text in the file's encoding), `json` (no JSON object) or
-    `too_long`. `text` is the original, cut at 10,000 characters; bytes that are no text show escaped.
+    quote that never closes), `utf8` (bytes that are no text in the file's encoding), `json` (no JSON object),
+    `log_line` (not of the log's format) or `too_long`. `text` is the original, cut at 10,000 characters; bytes that are
+    no text show escaped.
     """
 
     file: int

@@ -1,13 +1,15 @@
-"""Which format an input has, by its name."""
+"""Which format an input has, by its name; of what may be a log, by its first line too."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import PurePath
 
 from etl.errors import JobError
+from etl.source.access_log import looks_like_log
 from etl.source.inputs import Input
-from etl.source.settings import Format
+from etl.source.settings import Format, SourceSettings
 
 _PACKED = frozenset({".gz", ".gzip", ".zst", ".zstd", ".bz2"})
 _BY_SUFFIX: dict[str, Format] = {
@@ -23,6 +25,9 @@ _BY_SUFFIX: dict[str, Format] = {
     ".json": "ndjson",
 }
 
+# access.log, access.log.1, access_log-20260101, www.access.log, u_ex260101.log
+_LOG = re.compile(r"access[._-]?log\b|access_log|\.log([.-]?[0-9]+)*$", re.IGNORECASE)
+
 
 def format_of_name(name: str) -> Format | None:
     """Return the format that a file's name tells (`a.csv.gz`, `b.snappy.parquet`), None when it tells none."""
@@ -32,22 +37,39 @@ def format_of_name(name: str) -> Format | None:
     return _BY_SUFFIX.get(suffixes[-1]) if suffixes else None
 
 
-def format_of(inputs: Sequence[Input], given: Format | None) -> Format:
-    """Return the one format of all inputs; `given` (the job's `source.format`) decides when it is there.
+def may_be_log(name: str) -> bool:
+    """Return whether a file is named as logs are (`access.log`, `access.log.2.gz`, `access_log-20260101`)."""
+    path = PurePath(name)
+    while path.suffix.lower() in _PACKED:
+        path = path.with_suffix("")
+    return _LOG.search(path.name) is not None
 
-    Raises JobError where names tell no format, or more than one.
+
+def format_of(inputs: Sequence[Input], settings: SourceSettings) -> Format:
+    """Return the one format of all inputs; the job's `source.format` decides when it is there.
+
+    A file whose name tells no format is an access log when it is named as one and its first line is of one. Raises
+    JobError where names tell no format, or more than one.
     """
-    if given is not None:
-        return given
+    if settings.format is not None:
+        return settings.format
+    if settings.log_format is not None:
+        return "access_log"
     found: dict[Format, str] = {}
+    empty: list[Input] = []
     for item in inputs:
         fmt = format_of_name(item.path.name)
+        if fmt is None and may_be_log(item.path.name):
+            if item.size == 0:
+                empty.append(item)  # the first hour of a day: it is what the others are
+                continue
+            # One line of one file decides for all of them: a rotated set is of one server.
+            fmt = "access_log" if "access_log" in found or looks_like_log(item, settings.encoding) else None
         if fmt is None:
-            raise JobError(
-                f"source.format: the name of {item.shown} does not tell its format",
-                hint="Write `format: csv`, `format: parquet` or `format: ndjson` under `source:`, or narrow `path`.",
-            )
+            raise _untold(item)
         found.setdefault(fmt, item.shown)
+    if empty and "access_log" not in found:
+        raise _untold(empty[0])
     if len(found) > 1:
         listed = ", ".join(f"{fmt} ({shown})" for fmt, shown in found.items())
         raise JobError(
@@ -55,3 +77,10 @@ def format_of(inputs: Sequence[Input], given: Format | None) -> Format:
             hint="A job reads one format: narrow `source.path` (`exports/*.csv`), or write a job for each.",
         )
     return next(iter(found))
+
+
+def _untold(item: Input) -> JobError:
+    return JobError(
+        f"source.format: the name of {item.shown} does not tell its format",
+        hint="Write `format: csv`, `parquet`, `ndjson` or `access_log` under `source:`, or narrow `path`.",
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import duckdb
@@ -20,7 +21,7 @@ from etl.source.json_sql import any_of, from_json, holds
 from etl.source.names import Names
 from etl.source.settings import SourceSettings
 from etl.source.shape import Path, Shape, load, paths, written
-from etl.source.streams import filled, open_text
+from etl.source.streams import Read, filled, open_text
 from etl.sql import connect
 
 _MEMORY = "2GB"
@@ -101,15 +102,33 @@ class NdjsonFile:
     """Reads one NDJSON file by the plan of all."""
 
     def __init__(
-        self, item: Input, number: int, settings: SourceSettings, limits: Limits, connection: duckdb.DuckDBPyConnection
+        self,
+        item: Input,
+        number: int,
+        settings: SourceSettings,
+        limits: Limits,
+        connection: duckdb.DuckDBPyConnection,
+        reading: Callable[[Read], Read] | None = None,
     ) -> None:
+        """`reading`, where given, stands between the file and what is read of it."""
         self._item = item
         self._number = number
         self._encoding = settings.encoding
+        self._reading = reading
         self._limits = limits
         self._connection = connection
         self._plan = Plan(Shape(fields={}))
         self.schema = pa.schema([])
+
+    @contextmanager
+    def _open(self) -> Iterator[Read]:
+        with open_text(self._item, self._encoding) as read:
+            yield self._reading(read) if self._reading else read
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """The column of each top key."""
+        return self._plan.names
 
     def follow(self, plan: Plan) -> None:
         """Take the plan, known when all files have been scanned."""
@@ -118,12 +137,12 @@ class NdjsonFile:
 
     def blocks(self) -> Iterator[JsonLines]:
         """Yield the file's lines."""
-        with open_text(self._item, self._encoding) as read:
+        with self._open() as read:
             yield from json_lines(self._connection, read, self._number, self._limits.block, self._limits.line)
 
     def check(self) -> None:
         """Raise InputError for a file that is Parquet, or JSON but not an object a line: no line would be read."""
-        with open_text(self._item, self._encoding) as read:
+        with self._open() as read:
             first = filled(read, 65_536).lstrip()
         if first.startswith(b"PAR1"):
             raise InputError(
@@ -138,7 +157,7 @@ class NdjsonFile:
 
     def first_row(self) -> bytes:
         """Return the first line that is not blank, without blanks around it."""
-        with open_text(self._item, self._encoding) as read:
+        with self._open() as read:
             data = filled(read, 65_536)
             while b"\n" not in data.lstrip() and (more := filled(read, len(data))):
                 data += more
@@ -207,10 +226,18 @@ class NdjsonFile:
         return pa.Table.from_arrays(arrays, schema=schema), lost
 
 
-def open_ndjson(inputs: Sequence[Input], settings: SourceSettings, limits: Limits) -> list[NdjsonFile]:
-    """Open NDJSON inputs: all are read through once, to learn the columns. Raises InputError."""
+def open_ndjson(
+    inputs: Sequence[Input],
+    settings: SourceSettings,
+    limits: Limits,
+    reading: Callable[[Read], Read] | None = None,
+) -> list[NdjsonFile]:
+    """Open NDJSON inputs: all are read through once, to learn the columns. Raises InputError.
+
+    `reading`, where given, stands between each file and what is read of it.
+    """
     connection = connect(memory=_MEMORY)
-    files = [NdjsonFile(item, number, settings, limits, connection) for number, item in enumerate(inputs)]
+    files = [NdjsonFile(item, number, settings, limits, connection, reading) for number, item in enumerate(inputs)]
     for file in files:
         file.check()
     plan = Plan(scan(connection, lambda: (block for file in files for block in file.blocks())))

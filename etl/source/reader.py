@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from etl.errors import InputError, JobError
+from etl.errors import InputError
+from etl.source.access_log import Detected, detect_log, open_access_log
 from etl.source.chunk import Chunk, FileReader, Ints, Limits, Unread
 from etl.source.conform import conform, united
 from etl.source.csv_file import CsvFile
@@ -21,7 +22,7 @@ from etl.source.inputs import Input, find_inputs
 from etl.source.names import Names
 from etl.source.ndjson_file import open_ndjson
 from etl.source.parquet_file import ParquetFile
-from etl.source.settings import SourceSettings
+from etl.source.settings import Format, SourceSettings
 from etl.source.streams import check_encoding
 from etl.tables import PLACE
 
@@ -43,12 +44,21 @@ class Source:
 
     `inputs` are the files, in order; a place's `_file` is an index into them. `schema` has the columns of all files, by
     name, without the place columns: known before any row is read. `settings` are the ones it was opened with (`decimal`
-    is the mapping's).
+    is the mapping's). `format` is what the files are; `notes` are lines for people about what was found out of them.
     """
 
-    def __init__(self, settings: SourceSettings, inputs: list[Input], files: Sequence[FileReader]) -> None:
+    def __init__(
+        self,
+        settings: SourceSettings,
+        inputs: list[Input],
+        files: Sequence[FileReader],
+        fmt: Format,
+        log: Detected | None = None,
+    ) -> None:
         self.settings = settings
         self.inputs = inputs
+        self.format = fmt
+        self.notes = (log.note,) if log is not None else ()
         self._files = files
         self._united = _united_schema(files)
         self._way = find_list(self._united, settings.explode) if settings.explode is not None else ()
@@ -146,15 +156,17 @@ class Source:
 def open_source(settings: SourceSettings, folder: Path, limits: Limits | None = None) -> Source:
     """Find a job's inputs and learn their columns; relative paths start at `folder`.
 
-    CSV headers and Parquet footers are read, NDJSON is read through once. Raises InputError (exit 4) for an input that
-    is missing or cannot be read, JobError (exit 2) for a format, encoding, delimiter or `explode` that will not do.
+    CSV headers and Parquet footers are read, NDJSON is read through once; of access logs the first lines tell the
+    format. Raises InputError (exit 4) for an input that is missing or cannot be read, JobError (exit 2) for a format,
+    encoding, delimiter or `explode` that will not do.
     """
     limits = limits or Limits()
     check_encoding(settings.encoding)
     inputs = find_inputs(settings.paths, folder)
-    fmt = format_of(inputs, settings.format)
+    fmt = format_of(inputs, settings)
     names = Names()
     files: Sequence[FileReader]
+    log: Detected | None = None
     if fmt == "csv":
         files = [CsvFile(item, number, settings, names, limits) for number, item in enumerate(inputs)]
     elif fmt == "parquet":
@@ -162,8 +174,9 @@ def open_source(settings: SourceSettings, folder: Path, limits: Limits | None = 
     elif fmt == "ndjson":
         files = open_ndjson(inputs, settings, limits)
     else:
-        raise JobError(f"source.format: {fmt} is not in this version yet", hint="It reads csv, parquet and ndjson.")
-    return Source(settings, inputs, files)
+        log = detect_log(inputs, settings.encoding, settings.log_format)
+        files = open_access_log(inputs, settings, log, limits)
+    return Source(settings, inputs, files, fmt, log)
 
 
 def _united_schema(files: Sequence[FileReader]) -> pa.Schema:

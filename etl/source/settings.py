@@ -15,7 +15,8 @@ class SourceSettings:
     `paths` are files, folders and globs, already without templates. `format` None means by name. `delimiter` None means
     that each CSV file's first line decides. `columns` are the names for a CSV without a header. `explode` names a list
     column, with dots into structs; each element becomes a row. `decimal` is carried for the mapping room: text stays
-    text here.
+    text here. `log_format` is the name of an access log's format, or the server's own format string; None and `auto`
+    mean by the first lines.
     """
 
     paths: tuple[str, ...]
@@ -25,3 +26,4 @@ class SourceSettings:
     decimal: str = "."
     columns: tuple[str, ...] | None = None
     explode: str | None = None
+    log_format: str | None = None

@@ -105,12 +105,10 @@ def test_the_name_tells_the_format(name: str, fmt: str | None) -> None:
     assert format_of_name(name) == fmt
 
 
-def test_formats_that_are_unknown_mixed_or_not_there_yet_are_mistakes_in_the_job(tmp_path: Path) -> None:
+def test_formats_that_are_unknown_or_mixed_are_mistakes_in_the_job(tmp_path: Path) -> None:
     make(tmp_path, "a.csv", "b.ndjson", "c.dat")
     with pytest.raises(JobError, match=r"source\.format: the name of c\.dat does not tell"):
         open_source(SourceSettings(paths=("c.dat",)), tmp_path)
     with pytest.raises(JobError, match=r"more than one format: csv \(a\.csv\), ndjson \(b\.ndjson\)"):
         open_source(SourceSettings(paths=("a.csv", "b.ndjson")), tmp_path)
-    with pytest.raises(JobError, match="access_log is not in this version"):
-        open_source(SourceSettings(paths=("c.dat",), format="access_log"), tmp_path)
     assert open_source(SourceSettings(paths=("c.dat",), format="csv"), tmp_path).schema.names == ["a"]

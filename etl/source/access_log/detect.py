@@ -1,0 +1,200 @@
+"""Which format a log has: as the job says, or by its first lines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+
+import numpy as np
+
+from etl.errors import JobError
+from etl.source.access_log.apache import apache_parts
+from etl.source.access_log.cut import cut
+from etl.source.access_log.json_file import without_prefix
+from etl.source.access_log.json_keys import JsonKeys, fits, json_keys
+from etl.source.access_log.known import LINE_FORMATS, NAMES, known_layout, real_name
+from etl.source.access_log.layout import Layout, layout_of
+from etl.source.access_log.nginx import nginx_parts, plain
+from etl.source.access_log.octets import Block
+from etl.source.access_log.sample import Sample, sample_of, shown
+from etl.source.access_log.w3c_file import cut_run, runs
+from etl.source.access_log.w3c_layout import Directives, W3cLayout, headless
+from etl.source.inputs import Input
+
+#: A more special format is meant when so much less of the lines fits it than the most general one.
+_MARGIN = 0.05
+_LEAST = 0.5
+_GIVEN = "as given"
+_DIRECTIVES = (b"#Fields:", b"#Version:", b"#Software:", b"#Date:")
+
+
+@dataclass(frozen=True, slots=True)
+class W3c:
+    """The W3C extended format; `layout` is that of lines before any directive."""
+
+    layout: W3cLayout | None
+
+
+@dataclass(frozen=True, slots=True)
+class Detected:
+    """A format, and how sure that is: `share` of the first `rows` lines fit. `more`: the file has further lines.
+
+    `prefixed`: something stands before each JSON object.
+    """
+
+    name: str
+    form: Layout | W3c | JsonKeys
+    share: float = 0.0
+    rows: int = 0
+    more: bool = False
+    prefixed: bool = False
+
+    @property
+    def keyed(self) -> bool:
+        """True where the columns are known only when all has been read: JSON."""
+        return isinstance(self.form, JsonKeys)
+
+    @property
+    def note(self) -> str:
+        """A line for people: which format, how sure."""
+        if not self.rows:
+            return f"log format: {self.name} (no line to tell by)"
+        # Rounded down: 100% says that all fit.
+        return f"log format: {self.name} ({int(self.share * 100)}% of {self.lines})"
+
+    @property
+    def lines(self) -> str:
+        """How many lines were looked at, in words."""
+        return f"the first {self.rows:,} lines" if self.more else f"{self.rows:,} line{'s' * (self.rows != 1)}"
+
+
+def detect_log(inputs: Sequence[Input], encoding: str, log_format: str | None) -> Detected:
+    """Return the format of the inputs, by `log_format` (a name, a format string, auto) and the first lines.
+
+    Raises JobError (exit 2) for a format string that cannot be read, and where `auto` finds nothing that fits half of
+    the lines; InputError for a file that cannot be read.
+    """
+    given = real_name(log_format or "auto")
+    custom = _custom(log_format) if given is None and log_format is not None else None
+    sample = sample_of(inputs, encoding)
+    if sample is None:
+        return custom or _named(given or "auto", None)
+    if custom is not None:
+        return _judged(custom, sample)
+    if given is not None and given != "auto":
+        return _judged(_named(given, sample), sample)
+    found = [_judged(candidate, sample) for candidate in _candidates(sample)]
+    best = max(found, key=lambda one: one.share)
+    if best.share < _LEAST:
+        near = f" ({best.name} fits {int(best.share * 100)}% of {best.lines})" if best.share else ""
+        raise JobError(
+            f"source.log_format: no format known here fits {sample.item.shown}{near}; it begins: {shown(sample.first)}",
+            hint=f"Write `log_format:` with the server's own format string (nginx's log_format, Apache's LogFormat), "
+            f"or one of {', '.join(NAMES[1:])}.",
+        )
+    return next(one for one in found if one.share >= best.share - _MARGIN)
+
+
+def looks_like_log(item: Input, encoding: str) -> bool:
+    """Return whether the first line of a file is of an access log. Raises InputError."""
+    sample = sample_of([item], encoding, 1)
+    if sample is None:
+        return False
+    line = sample.first
+    return line.startswith(_DIRECTIVES) or any(_judged(one, sample).share for one in _candidates(sample))
+
+
+def _candidates(sample: Sample) -> Iterator[Detected]:
+    """Yield the formats with a name, the more special first."""
+    yield _named("json", sample)
+    yield _named("w3c", sample)
+    if b"\t" in sample.first:
+        yield _named("cloudfront", sample)
+    for name in LINE_FORMATS:
+        yield _named(name, sample)
+
+
+def _named(name: str, sample: Sample | None) -> Detected:
+    if name == "json":
+        return Detected(name, JsonKeys({}))
+    if name == "w3c":
+        return Detected(name, W3c(None))
+    if name == "cloudfront":
+        return Detected(name, W3c(headless(sample.first.count(b"\t") + 1) if sample is not None else None))
+    return Detected(name, known_layout("common" if name == "auto" else name))
+
+
+def _custom(text: str) -> Detected:
+    """Return the format of a format string, whosoever's it is."""
+    stripped = text.strip()
+    if stripped.lower().startswith("#fields:"):
+        directives = Directives(None)
+        directives.take(stripped)
+        if directives.layout is None:
+            raise JobError("source.log_format: no field stands behind #Fields")
+        return Detected(_GIVEN, W3c(directives.layout))
+    if "$" in plain(stripped):
+        if plain(stripped).lstrip().startswith("{"):
+            return Detected(_GIVEN, json_keys(stripped))
+        return Detected(_GIVEN, layout_of(nginx_parts(stripped)))
+    if "%" in stripped or stripped.lower().startswith("logformat "):
+        return Detected(_GIVEN, layout_of(apache_parts(stripped)))
+    near = get_close_matches(stripped.lower(), NAMES, n=1)
+    guess = f"Did you mean `{near[0]}`? " if near else ""
+    raise JobError(
+        f"source.log_format: {shown(stripped.encode())!r} is neither the name of a format nor a format string",
+        hint=f"{guess}Expected one of {', '.join(NAMES)}, or the server's own format string.",
+    )
+
+
+def _judged(candidate: Detected, sample: Sample) -> Detected:
+    """Return a candidate with the share of the sample's lines that fit it."""
+    judge: Callable[[Detected, Sample], tuple[int, int]] = _of_lines
+    if isinstance(candidate.form, W3c):
+        judge = _of_w3c
+    elif isinstance(candidate.form, JsonKeys):
+        judge = _of_json
+    good, rows = judge(candidate, sample)
+    named = replace(candidate, share=good / rows if rows else 0.0, rows=rows, more=sample.more)
+    if isinstance(candidate.form, JsonKeys):
+        first = sample.first
+        return replace(named, prefixed=good > 0 and without_prefix(first) != first)
+    if isinstance(candidate.form, W3c) and b"x-edge-location" in bytes(sample.block.data):
+        return replace(named, name="cloudfront")
+    return named
+
+
+def _of_lines(candidate: Detected, sample: Sample) -> tuple[int, int]:
+    block = sample.block
+    if not isinstance(candidate.form, Layout):
+        raise TypeError(candidate.name)
+    wanted = ~block.blank()
+    wanted[block.misread()] = False
+    return int(cut(block, candidate.form, wanted).fits.sum()), sample.rows
+
+
+def _of_w3c(candidate: Detected, sample: Sample) -> tuple[int, int]:
+    block: Block = sample.block
+    if not isinstance(candidate.form, W3c):
+        raise TypeError(candidate.name)
+    good = rows = 0
+    for layout, run in runs(block, Directives(candidate.form.layout)):
+        rows += int(run.sum())
+        good += int(np.count_nonzero(cut_run(block, layout, run)[1])) if layout is not None else 0
+    return good, rows
+
+
+def _of_json(candidate: Detected, sample: Sample) -> tuple[int, int]:
+    given = isinstance(candidate.form, JsonKeys) and candidate.form.given
+    good = 0
+    for index in range(len(sample.block.starts)):
+        line = without_prefix(sample.block.line(index))
+        if line.startswith(b"{"):
+            try:
+                value = json.loads(line)
+            except (ValueError, RecursionError):
+                continue
+            good += bool(given) or fits(value)
+    return good, sample.rows
