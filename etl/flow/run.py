@@ -55,6 +55,7 @@ class Caller:
 
     def __init__(self, job: Job, choice: Choice, options: Options, talk: Talk, stop: StopFlag) -> None:
         self.job, self.choice, self.options, self.talk, self.stop = job, choice, options, talk, stop
+        self.said: set[str] = set()
         self.left = options.limit  # events that this call may still send
         self.place = state.place_of(job, state.state_folder(job, options.state))
         if options.require_state:
@@ -166,7 +167,13 @@ class Caller:
             ledger.merge(self.place, checkpoint, run)
 
     def _source(self) -> Source:
-        return open_job_source(self.job, self.choice.day)
+        """Open the inputs, and say once what was found out about them."""
+        source = open_job_source(self.job, self.choice.day)
+        for note in source.notes:
+            if note not in self.said:
+                self.said.add(note)
+                self.talk.say(note)
+        return source
 
     def _make_plan(self, checkpoint: Checkpoint, source: Source) -> RunRow:
         return make_plan(self.job, self.place, checkpoint, self.choice, source, self._progress)

@@ -17,16 +17,20 @@ from etl.job.shown import shown
 from schemas import TYPES
 
 _CSV_ONLY = ("delimiter", "encoding", "decimal", "columns")
+# NDJSON and logs may be written in another encoding too, and hold numbers as texts with a comma.
+_TEXT_TOO = ("encoding", "decimal")
 
 
 def source(raw: Mapping[str, Any]) -> Iterator[Fault]:
     """Yield keys of the source that do not go with its format."""
     form = raw.get("format")
-    text = form in ("csv", "access_log", None)
+    if form is None and raw.get("log_format") is not None:
+        form = "access_log"
     for key in _CSV_ONLY:
-        # NDJSON may be written in another encoding too, and hold numbers as texts with a comma.
-        if raw.get(key) is not None and not text and not (form == "ndjson" and key in ("encoding", "decimal")):
+        if raw.get(key) is not None and form not in ("csv", None) and not (key in _TEXT_TOO and form != "parquet"):
             yield Fault((key,), f"the format {form} has no `{key}`; leave it out")
+    if raw.get("log_format") is not None and form != "access_log":
+        yield Fault(("log_format",), f"the format {form} has no `log_format`; it is for access_log")
     if raw.get("explode") is not None and form in ("csv", "access_log"):
         yield Fault(("explode",), f"the format {form} has no lists; `explode` is for ndjson and parquet")
     if raw.get("delimiter") is not None and raw.get("delimiter") == raw.get("decimal", "."):

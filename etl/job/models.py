@@ -45,7 +45,9 @@ class Source(Section):
     decimal: Annotated[str, BeforeValidator(checks.decimal)] = "."
     columns: Annotated[tuple[str, ...], BeforeValidator(checks.columns)] | None = None
     explode: Text | None = Field(default=None, description="the name of a column that holds lists")
-    log_format: str | None = None
+    log_format: Text | None = Field(
+        default=None, description="auto, the name of a log's format, or the server's own format string"
+    )
 
     @classmethod
     def _shape(cls, raw: dict[str, Any]) -> tuple[dict[str, Any], list[Fault]]:

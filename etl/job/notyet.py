@@ -16,10 +16,6 @@ def _given(value: object) -> bool:
     return value is not None and value is not False and value != {} and value != []
 
 
-def _is(*words: str) -> Callable[[object], bool]:
-    return lambda value: value in words
-
-
 def _remote(value: object) -> bool:
     paths = value if isinstance(value, list | tuple) else [value]
     return any(isinstance(p, str) and p.lower().startswith(("s3://", "gs://", "https://", "http://")) for p in paths)
@@ -29,8 +25,6 @@ def _remote(value: object) -> bool:
 NOT_YET: tuple[tuple[Where, Callable[[object], bool], str, str], ...] = (
     (("lookups",), _given, "`lookups`", "join the tables before the export"),
     (("contacts",), _given, "`contacts`", "use `filters`"),
-    (("source", "format"), _is("access_log"), "the format access_log", "use csv, parquet or ndjson"),
-    (("source", "log_format"), _given, "`log_format`", "use the formats csv, parquet or ndjson"),
     (("source", "path"), _remote, "reading from s3://, gs:// or https://", "copy the files to a local folder"),
     (("filters", "bots"), _given, "the ready filter `bots`", "use an expression under another name"),
     (("filters", "static"), _given, "the ready filter `static`", "use an expression under another name"),

@@ -151,8 +151,6 @@ def test_a_key_written_where_its_name_belongs_is_never_shown():
     [
         ("lookups", small(lookups="{crm: {path: crm.csv}}")),
         ("contacts", small(contacts="{suppress: a.csv}")),
-        ("source.format", changed("visits.csv", "visits.csv, format: access_log", SMALL)),
-        ("source.log_format", changed("visits.csv", "visits.csv, log_format: auto", SMALL)),
         ("source.path", changed("visits.csv", "s3://bucket/visits.csv", SMALL)),
         ("source.path", changed("visits.csv", "[a.csv, 'GS://bucket/visits.csv']", SMALL)),
         ("source.path", changed("visits.csv", "https://example.com/visits.csv", SMALL)),

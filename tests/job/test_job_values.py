@@ -192,6 +192,10 @@ def test_paths_are_one_or_many():
 def test_keys_of_a_source_must_go_with_its_format():
     assert set(mistakes(source(format="parquet", delimiter="';'"))) == {"source.delimiter"}
     assert set(mistakes(source(format="csv", explode="items"))) == {"source.explode"}
+    assert set(mistakes(source(format="csv", log_format="auto"))) == {"source.log_format"}
+    assert set(mistakes(source(log_format="auto", delimiter="';'"))) == {"source.delimiter"}
+    log = source(format="access_log", log_format="\"'$remote_addr $status'\"", encoding="cp1251", decimal='","')
+    assert job(log).source.log_format == "'$remote_addr $status'"
     assert set(mistakes(source(delimiter="','", decimal="','"))) == {"source.delimiter"}
 
 
