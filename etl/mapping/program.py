@@ -20,7 +20,6 @@ from etl.mapping.contact import contact_layers
 from etl.mapping.expression import Expression, Scope, complaint, names_in
 from etl.mapping.layers import Layers
 from etl.mapping.names import Names
-from etl.naming import snake_case
 from etl.sql import connect, folded, literal, quote
 from etl.tables import ELEMENT, FAULT, FILE, LOCATORS, ORDINAL, PLACE, ROW
 from schemas import TYPES, Field
