@@ -17,7 +17,7 @@ from typing import Any
 
 import click
 
-from benchmarks.delivering.outbox import write_outbox
+from benchmarks.delivering.outbox import make_outbox
 from benchmarks.delivering.servers import light, nginx
 
 _ROOT = Path(__file__).parents[1]
@@ -54,7 +54,7 @@ def _pair(folder: Path, url: str, events: int, concurrency: int) -> float:
 
 
 def _ours(folder: Path, url: str, events: int, **settings: Any) -> dict[str, Any]:
-    write_outbox(folder / "outbox.parquet", events)
+    make_outbox(folder / "outbox.parquet", events)
     with TemporaryDirectory(dir=folder) as state:
         given = {"outbox": str(folder / "outbox.parquet"), "folder": state, "api": url} | settings
         return _run("benchmarks.delivering.client", json.dumps(given))

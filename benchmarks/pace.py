@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 
 import click
 
-from benchmarks.delivering.outbox import write_outbox
+from benchmarks.delivering.outbox import make_outbox
 from benchmarks.delivering.servers import light
 
 _ROOT = Path(__file__).parents[1]
@@ -29,7 +29,7 @@ def main(rate: tuple[int, ...], seconds: int, delay: float) -> None:
     for asked in rate:
         with TemporaryDirectory() as name:
             folder = Path(name)
-            write_outbox(folder / "outbox.parquet", asked * seconds + 1)
+            make_outbox(folder / "outbox.parquet", asked * seconds + 1)
             with light(folder, delay) as (url, record):
                 given = {"outbox": str(folder / "outbox.parquet"), "folder": name, "api": url, "rate": asked}
                 given["concurrency"] = max(16, round(asked * delay * 1.5))

@@ -16,6 +16,7 @@ from etl.delivery.settings import Bulk
 
 _CATCH_UP = 0.05
 _GLANCE = 0.02  # seconds until the next look, while requests wait for their connections
+_ON_THE_WAY = 0.02  # seconds by which ten seconds of requests may move together on their way to the server
 _COUNTED = 1e5  # requests a second from which on nobody counts
 _STEP_AFTER = 5.0  # seconds without another refusal, after which a lowered rate rises by a step
 _STEPS = 8  # of a step this part of the asked rate
@@ -43,7 +44,7 @@ class Pace:
         self._step_at = now
         # Between a request and the one `size` later at least `span` seconds: half a request of slack for the way out.
         second, ten = int(min(rate, _COUNTED)) + 1, ceil(10 * min(rate, _COUNTED))
-        self._windows = [(second, 1 + 0.5 / rate), (ten, ten / rate)] if rate < _COUNTED else []
+        self._windows = [(second, 1 + 0.5 / rate), (ten, ten / rate + _ON_THE_WAY)] if rate < _COUNTED else []
         self._keep = max(second, ten)
         self._left: list[float] = []  # when requests left, in order
         self._leaving: list[Departure] = []  # let go, not left yet: they may leave at any moment
