@@ -42,20 +42,21 @@ def check(job_file: Path, overrides: tuple[str, ...], day: str | None, as_json: 
 
 def _check_expressions(job: Job, day: str | None) -> str:
     """Check the expressions as far as that goes without reading data; return what they were checked against."""
-    from etl.flow.inputs import describe
+    from etl.flow.inputs import describe, lookup_columns_of
     from etl.mapping.program import check_against, check_syntax
 
     if uses_date(job) and day is None:
         check_syntax(job)
         return "columns not checked: the path needs --date"
     try:
-        found = describe(job, parse_date(day, job.time.zone if job.time else "UTC") if day else None)
+        date = parse_date(day, job.time.zone if job.time else "UTC") if day else None
+        found, lookups = describe(job, date), lookup_columns_of(job, date)
     except InputError as error:
         check_syntax(job)
         return f"columns not checked: {error.message}"
-    if found.columns is None:
+    if found.columns is None or lookups is None:
         check_syntax(job)
         kind = "a JSON log" if found.notes else "NDJSON"
         return "; ".join([f"columns not checked: {kind} has none until it is read", *found.notes])
-    check_against(job, found.columns)
+    check_against(job, found.columns, lookups)
     return "; ".join([f"{len(found.columns)} columns", *found.notes])

@@ -11,6 +11,7 @@ from hashlib import sha256
 import pyarrow as pa
 
 from etl.errors import InputError
+from etl.flow.beside import Beside, is_ndjson, open_beside, open_lookup
 from etl.flow.transform import Transform
 from etl.job.fingerprint import mapping_hash
 from etl.job.models import Job
@@ -37,6 +38,24 @@ def settings_of(job: Job, day: date | None) -> SourceSettings:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class JobInputs:
+    """All that a plan reads: the source, and what stands beside it."""
+
+    source: Source
+    beside: Beside
+
+    @property
+    def files(self) -> list[Input]:
+        """Every file."""
+        return [*self.source.inputs, *(found for _, found in self.beside.inputs)]
+
+
+def open_inputs(job: Job, day: date | None) -> JobInputs:
+    """Open all that a plan reads, before any of it is read; raise InputError where something is missing."""
+    return JobInputs(open_job_source(job, day), open_beside(job, day))
+
+
 def open_job_source(job: Job, day: date | None) -> Source:
     """Open the job's inputs; raise InputError where one is missing or cannot be read."""
     source = open_source(settings_of(job, day), job.folder)
@@ -48,7 +67,7 @@ def open_job_source(job: Job, day: date | None) -> Source:
     return source
 
 
-def fingerprint(job: Job, destination: str, day: date | None, inputs: Sequence[Input], kept: Sequence[str] = ()) -> str:
+def fingerprint(job: Job, destination: str, day: date | None, inputs: JobInputs, kept: Sequence[str] = ()) -> str:
     """Return the hash by which a plan is known as the present one (RULES §2): mapping, destination, date, inputs, and what a trial keeps.
 
     What in `delivery` decides which events go out is in it too: a plan made with `stale: drop` is not the plan of `stale: send`.
@@ -59,13 +78,15 @@ def fingerprint(job: Job, destination: str, day: date | None, inputs: Sequence[I
         [delivery.stale, delivery.max_age.total_seconds(), delivery.late_carts] if delivery.method == "event" else None
     )
     chosen = [live, delivery.max_per_contact, job.changed, job.ledger.older]
-    parts = [
+    parts: list[object] = [
         mapping_hash(job),
         destination,
         day.isoformat() if day else "",
-        [[i.shown, i.size, i.mtime_ns] for i in inputs],
+        [[i.shown, i.size, i.mtime_ns] for i in inputs.source.inputs],
         chosen,
     ]
+    if beside := [[role, i.shown, i.size, i.mtime_ns] for role, i in inputs.beside.inputs]:
+        parts.append(beside)
     mark = sha256(json.dumps(parts).encode()).hexdigest()[:16]
     return f"{mark}-{trial_mark(kept)}" if kept else mark
 
@@ -117,3 +138,13 @@ def describe(job: Job, day: date | None) -> Described:
 def columns_of(job: Job, day: date | None) -> pa.Schema | None:
     """Return the columns that `describe` finds."""
     return describe(job, day).columns
+
+
+def lookup_columns_of(job: Job, day: date | None) -> dict[str, pa.Schema] | None:
+    """Return the columns of each lookup, without reading data; None where one is NDJSON, which has none until it is read."""
+    found: dict[str, pa.Schema] = {}
+    for name in job.lookups:
+        if is_ndjson(job, name, day):
+            return None
+        found[name] = open_lookup(job, name, day).schema
+    return found

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from etl.delivery.checkpoint import Checkpoint, RunRow
 from etl.errors import InputError
-from etl.flow.inputs import fingerprint
+from etl.flow.inputs import JobInputs, fingerprint
 from etl.flow.ledger import horizon, sent_files
 from etl.flow.prepare import Prepared, Preparer
 from etl.flow.state import Place, storing
@@ -23,7 +23,6 @@ from etl.outbox.render import STAGED
 from etl.outbox.staging import Staging
 from etl.outbox.write import create_private, sync, write_outbox
 from etl.report.books import Books
-from etl.source.reader import Source
 from etl.sql import connect, fetch, literal
 from etl.tables import QUARANTINE
 
@@ -54,24 +53,24 @@ class Choice:
         return self.day.isoformat() if self.day else ""
 
 
-def present_fingerprint(job: Job, place: Place, choice: Choice, source: Source) -> str:
+def present_fingerprint(job: Job, place: Place, choice: Choice, inputs: JobInputs) -> str:
     """Return the fingerprint that a plan made now would have."""
-    return fingerprint(job, place.destination.address, choice.day, source.inputs, choice.trial)
+    return fingerprint(job, place.destination.address, choice.day, inputs, choice.trial)
 
 
 def make_plan(
-    job: Job, place: Place, checkpoint: Checkpoint, choice: Choice, source: Source, progress: Progress
+    job: Job, place: Place, checkpoint: Checkpoint, choice: Choice, inputs: JobInputs, progress: Progress
 ) -> RunRow:
     """Read the inputs, write outbox and quarantine, and record the plan as a run in state `planned`.
 
     The folder of the run appears whole: until then everything lies in `planning/`, which the next plan clears.
     """
     now = datetime.now(UTC)
-    mark = present_fingerprint(job, place, choice, source)
+    mark = present_fingerprint(job, place, choice, inputs)
     with storing(place.folder):
         folder = place.clear_planning()
-        books = _Planner(job, place, checkpoint, choice, source, now, folder, progress).run()
-        _refuse_moved_inputs(source)
+        books = _Planner(job, place, checkpoint, choice, inputs, now, folder, progress).run()
+        _refuse_moved(inputs)
         number = max((run.run for run in checkpoint.runs()), default=0) + 1
         name = f"{number:06d}-{mark[:6]}"
         shutil.rmtree(place.run(name), ignore_errors=True)
@@ -91,9 +90,9 @@ def make_plan(
     return checkpoint.run(run)
 
 
-def _refuse_moved_inputs(source: Source) -> None:
+def _refuse_moved(inputs: JobInputs) -> None:
     """A file that changed while it was read gives half of one state and half of another: no plan."""
-    for found in source.inputs:
+    for found in inputs.files:
         try:
             stat = found.path.stat()
         except OSError as error:
@@ -113,19 +112,22 @@ class _Planner:
         place: Place,
         checkpoint: Checkpoint,
         choice: Choice,
-        source: Source,
+        inputs: JobInputs,
         now: datetime,
         folder: Path,
         progress: Progress,
     ) -> None:
-        self.job, self.place, self.checkpoint, self.choice, self.source = job, place, checkpoint, choice, source
+        self.job, self.place, self.checkpoint, self.choice, self.source = job, place, checkpoint, choice, inputs.source
+        source = inputs.source
         self.now, self.folder, self.progress = now, folder, progress
         self.books = Books()
         self.examples: dict[str, tuple[int, int]] = {}
         untimed = any((rule.time or job.time) is None for rule in job.events)
         first_rows = [source.first_rows_hash(i) for i in range(len(source.inputs))] if untimed else None
         self.files = [found.shown for found in source.inputs]
-        self.preparer = Preparer(job, source.schema, self.files, first_rows, now, choice.only)
+        lookups = inputs.beside.tables()
+        self.preparer = Preparer(job, source.schema, self.files, first_rows, now, choice.only, lookups)
+        self.books.lookups = {name: {"rows": 0, "found": 0} for name in job.lookups}
 
     def run(self) -> Books:
         """Plan in the folder; return the books."""
@@ -171,6 +173,9 @@ class _Planner:
         books.folded += prepared.folded
         books.times_twice += prepared.times_twice
         books.times_skipped += prepared.times_skipped
+        for name, counts in books.lookups.items():
+            counts["rows"] += prepared.asked
+            counts["found"] += prepared.partners[name]
         if prepared.repeats:
             books.duplicate["exact"] += prepared.repeats
         for table in prepared.quarantine:

@@ -6,9 +6,10 @@ One function, Arrow in and Arrow out: what it gives depends on the batch alone, 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +18,7 @@ import pyarrow.compute as pc
 from etl.flow.quarantine import first_places, invalid_lines, invalid_matches, unread_rows
 from etl.flow.transform import Transform
 from etl.job.models import Job
+from etl.mapping.lookup_table import LookupInput
 from etl.mapping.mapper import Mapper, RuleMatches
 from etl.mapping.program import EXPRESSION_FAILED, GROUP, ITEM, LINE
 from etl.outbox.fold import BAD, CLEARED, fold
@@ -50,6 +52,8 @@ class Prepared:
     quarantine: list[pa.Table] = field(default_factory=list)
     repeats: int = 0  # lines equal to another of their cart
     folded: int = 0  # second and later lines of an event
+    asked: int = 0  # rows that asked the lookups
+    partners: Counter[str] = field(default_factory=Counter)  # by lookup: rows that found theirs
     times_twice: int = 0
     times_skipped: int = 0
 
@@ -75,14 +79,18 @@ class Preparer:
         first_rows: list[bytes] | None,
         now: datetime,
         only: frozenset[str] = frozenset(),
+        lookups: Mapping[str, LookupInput] = MappingProxyType({}),
     ) -> None:
-        """Compile the job for a source; raise JobMistakes. `first_rows` are the files' hashes in a job without time."""
+        """Compile the job for a source and read its lookups; raise JobMistakes, and InputError for a lookup's rows.
+
+        `first_rows` are the files' hashes in a job without time.
+        """
         self._files = list(files)
         self._first_rows = first_rows
         # Without a column there is nothing to check expressions against: lines of NDJSON, all of them unreadable or empty.
         self._transform = Transform(job, schema) if job.transform and schema.names else None
         seen = self._transform.schema if self._transform else schema
-        self._mapper = Mapper(job, seen, now, only) if schema.names else None
+        self._mapper = Mapper(job, seen, now, only, lookups=lookups) if schema.names else None
         self._sql = connect(memory="300MB")
         self.shapes = tuple(shape_of(index, job) for index in range(len(job.events)))
 
@@ -98,6 +106,7 @@ class Preparer:
         mapped = self._mapper.map(table)
         result.extra = mapped.matches - mapped.matched
         result.filtered = mapped.filtered
+        result.asked, result.partners = mapped.rows, mapped.partners
         if table.num_rows < batch.table.num_rows:
             result.filtered["transform"] += batch.table.num_rows - table.num_rows
         result.times_twice, result.times_skipped = mapped.moved_times["twice"], mapped.moved_times["skipped"]

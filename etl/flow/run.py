@@ -16,7 +16,7 @@ from etl.delivery.post import Result, StopFlag, deliver
 from etl.errors import AgainError, ClickreplayError, Exit, GuardError, InputError, JobError
 from etl.flow import ledger, state
 from etl.flow.guards import Stopped, guard_of, stale_guard
-from etl.flow.inputs import base, open_job_source, trial, trial_mark
+from etl.flow.inputs import JobInputs, base, open_inputs, trial, trial_mark
 from etl.flow.plan import Choice, Progress, make_plan, present_fingerprint
 from etl.flow.summary import books_of, summarise
 from etl.flow.target import Target, open_target, settings_of
@@ -25,7 +25,6 @@ from etl.job.models import Job
 from etl.outbox.pending import withdrawn
 from etl.report.books import Books
 from etl.report.summary import Stop, Summary, join
-from etl.source.reader import Source
 from etl.sql import connect
 
 
@@ -64,7 +63,7 @@ class Caller:
     def plan(self) -> Summary:
         """Plan, post nothing; exit as `run` would before its first request."""
         with self._opened() as checkpoint:
-            run = self._make_plan(checkpoint, self._source())
+            run = self._make_plan(checkpoint, self._inputs())
             stopped = self._guard(run)
             notes = [*self._outlook(run), *self._unfinished(checkpoint, also_own=True)]
             summary = self._summary(checkpoint, run, stopped, notes=notes)
@@ -115,12 +114,12 @@ class Caller:
     def _run_present(self, checkpoint: Checkpoint, done: list[Summary]) -> Summary:
         """Post the present plan, unless it is finished already."""
         try:
-            source = self._source()
+            inputs = self._inputs()
         except InputError as error:
             if done:  # the run that was cut has ended well; that its input is gone is no fault of it
                 return replace(done[0], notes=(*done[0].notes, f"{error.message}; nothing new was planned"))
             raise
-        mark = present_fingerprint(self.job, self.place, self.choice, source)
+        mark = present_fingerprint(self.job, self.place, self.choice, inputs)
         same = [
             r
             for r in checkpoint.runs()
@@ -132,7 +131,7 @@ class Caller:
         if newest is not None and newest.state == "finished" and not _had_future(newest):
             return done[0] if done else self._finished(checkpoint, newest)
         if newest is None or newest.state == "finished" or not self._has_outbox(newest):
-            newest = self._make_plan(checkpoint, source)
+            newest = self._make_plan(checkpoint, inputs)
         return join([*done, self._post(checkpoint, newest)])
 
     def _has_outbox(self, run: RunRow) -> bool:
@@ -166,17 +165,17 @@ class Caller:
         with state.storing(self.place.folder):
             ledger.merge(self.place, checkpoint, run)
 
-    def _source(self) -> Source:
+    def _inputs(self) -> JobInputs:
         """Open the inputs, and say once what was found out about them."""
-        source = open_job_source(self.job, self.choice.day)
-        for note in source.notes:
+        inputs = open_inputs(self.job, self.choice.day)
+        for note in inputs.source.notes:
             if note not in self.said:
                 self.said.add(note)
                 self.talk.say(note)
-        return source
+        return inputs
 
-    def _make_plan(self, checkpoint: Checkpoint, source: Source) -> RunRow:
-        return make_plan(self.job, self.place, checkpoint, self.choice, source, self._progress)
+    def _make_plan(self, checkpoint: Checkpoint, inputs: JobInputs) -> RunRow:
+        return make_plan(self.job, self.place, checkpoint, self.choice, inputs, self._progress)
 
     def _progress(self, doing: str, rows: int) -> None:
         """Show how far the planning is; end it here when asked to."""

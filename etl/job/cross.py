@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from etl.job import checks
+from etl.job import checks, lookups
 from etl.job.event import OF_LINES, own_keys
 from etl.job.locators import LOCATORS
 from etl.job.mistakes import near
@@ -69,6 +69,7 @@ def inherit_times(raw: dict[str, Any]) -> dict[str, Any]:
     ours, events = raw.get("time"), raw.get("events")
     if not isinstance(ours, Mapping) or not isinstance(events, list | tuple):
         return raw
+    raw = lookups.inherit_zone(raw, ours)
     inherited = {key: ours[key] for key in ("zone", "format") if isinstance(ours.get(key), str)}
     try:
         checks.zone(inherited.get("zone", "UTC"))
@@ -94,6 +95,7 @@ def job(raw: Mapping[str, Any]) -> Iterator[Fault]:
     yield from _dedupes(raw.get("dedupe"), [rule for _, rule in mappings])
     yield from _time_param(raw.get("delivery"), [rule for _, rule in mappings])
     yield from _past_events(raw, mappings)
+    yield from lookups.faults(raw)
 
 
 def _past_events(raw: Mapping[str, Any], rules: list[tuple[int, Mapping[str, Any]]]) -> Iterator[Fault]:

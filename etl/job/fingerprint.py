@@ -9,8 +9,9 @@ from typing import Any
 
 from etl.job.models import Job
 
-#: What may change without another mapping: where and how fast events go, and the guards.
-_NOT_MAPPING = {"delivery", "expect", "max_invalid", "changed", "ledger", "keep"}
+#: What may change without another mapping: where and how fast events go, and the guards. `contacts` is one of these: it says for whom
+#: no event goes out, and what an event is does not hang on it. So a new list never stops a run that was cut; it is checked against it.
+_NOT_MAPPING = {"delivery", "contacts", "expect", "max_invalid", "changed", "ledger", "keep"}
 
 #: Mappings whose order has a meaning: expressions build on those above, filters and lookups are taken in turn.
 _ORDERED = ("let", "filters", "lookups")

@@ -68,6 +68,44 @@ class Time(Section):
         return {"column": value} if isinstance(value, str | int | float) and not isinstance(value, bool) else value
 
 
+class Lookup(Section):
+    """A small table beside the rows, joined one to one: a row finds its partner where `on` is the partner's `key`.
+
+    `key`, `where` and `as_of` are expressions over the lookup's own table, `on` over the row. With `as_of` the partner is the newest one
+    at or before the time of the event.
+    """
+
+    title: ClassVar[str] = "a mapping with `path`, `key` and `on`"
+
+    path: Annotated[tuple[str, ...], BeforeValidator(checks.paths)] = Field(
+        description="a file, folder or glob, or a list of them"
+    )
+    key: Expr = Field(description="a column of the lookup's own table, or an SQL expression over it")
+    on: Expr = Field(description="an SQL expression over the row, which finds the key")
+    where: Expr | None = None
+    as_of: Time | None = None
+    keep: Literal["error", "first", "last"] = "error"
+    format: Literal["csv", "parquet", "ndjson"] | None = None
+    types: dict[str, ColumnType] = Field(default={}, description="a mapping of columns to types")
+    delimiter: Annotated[str, BeforeValidator(checks.delimiter)] | None = None
+    encoding: Annotated[str, BeforeValidator(checks.encoding)] = "utf-8"
+    decimal: Annotated[str, BeforeValidator(checks.decimal)] = "."
+    columns: Annotated[tuple[str, ...], BeforeValidator(checks.columns)] | None = None
+
+    @classmethod
+    def _shape(cls, raw: dict[str, Any]) -> tuple[dict[str, Any], list[Fault]]:
+        return raw, list(cross.source(raw))
+
+
+class Contacts(Section):
+    """Files of contacts, plain or as SHA-256: those never to send for, and the only ones to send for."""
+
+    title: ClassVar[str] = "a mapping with `suppress` or `known`"
+
+    suppress: Annotated[tuple[str, ...], BeforeValidator(checks.paths)] | None = None
+    known: Annotated[tuple[str, ...], BeforeValidator(checks.paths)] | None = None
+
+
 class EventRule(Section):
     """One rule that makes events of one type.
 
@@ -237,9 +275,9 @@ class Job(Section):
     source: Source = Field(description="a mapping with `path`: where the rows come from")
     transform: Annotated[str, BeforeValidator(checks.transform)] | None = None
     let: Annotated[dict[str, str], BeforeValidator(checks.let)] = Field(default={})
-    lookups: dict[str, Any] = Field(default={}, description="a mapping of names to tables")
+    lookups: dict[str, Lookup] = Field(default={}, description="a mapping of names to tables")
     filters: Annotated[dict[str, Any], BeforeValidator(filters_of)] = Field(default={})
-    contacts: dict[str, Any] | None = None
+    contacts: Contacts | None = None
     time: Time | None = None
     contact: Annotated[dict[Locator, Expr], BeforeValidator(checks.contact)] = Field(default={})
     key_value: Expr | None = None

@@ -23,7 +23,6 @@ def _remote(value: object) -> bool:
 
 #: The key, which of its values are not there yet, what they are called, and what an analyst can do meanwhile.
 NOT_YET: tuple[tuple[Where, Callable[[object], bool], str, str], ...] = (
-    (("lookups",), _given, "`lookups`", "join the tables before the export"),
     (("contacts",), _given, "`contacts`", "use `filters`"),
     (("source", "path"), _remote, "reading from s3://, gs:// or https://", "copy the files to a local folder"),
     (("filters", "bots"), _given, "the ready filter `bots`", "use an expression under another name"),
@@ -41,3 +40,20 @@ def not_yet(raw: Mapping[str, Any]) -> Iterator[Fault]:
             value = value.get(step) if isinstance(value, Mapping) else None
         if asks(value):
             yield Fault(where, f"this version does not have {what} yet; {instead}")
+    yield from _remote_beside(raw)
+
+
+def _remote_beside(raw: Mapping[str, Any]) -> Iterator[Fault]:
+    """Yield the paths of lookups and contacts that are not on this machine: they are read as the source is."""
+    lookups, contacts = raw.get("lookups"), raw.get("contacts")
+    places: list[tuple[Where, object]] = []
+    if isinstance(lookups, Mapping):
+        places += [(("lookups", str(n), "path"), t.get("path")) for n, t in lookups.items() if isinstance(t, Mapping)]
+    if isinstance(contacts, Mapping):
+        places += [(("contacts", str(name)), path) for name, path in contacts.items()]
+    for where, path in places:
+        if _remote(path):
+            words = (
+                "this version does not have reading from s3://, gs:// or https:// yet; copy the files to a local folder"
+            )
+            yield Fault(where, words)

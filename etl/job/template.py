@@ -37,7 +37,9 @@ def has_date(text: str) -> bool:
 
 def uses_date(job: Job) -> bool:
     """Return whether a call of this job needs a date."""
-    return any(map(has_date, job.source.path))
+    contacts = ((job.contacts.suppress or ()) + (job.contacts.known or ())) if job.contacts else ()
+    beside = (path for lookup in job.lookups.values() for path in lookup.path)
+    return any(map(has_date, (*job.source.path, *beside, *contacts)))
 
 
 def fill(text: str, day: date | None) -> str:

@@ -11,6 +11,7 @@ from etl.job.models import Job
 from etl.mapping import kinds
 from etl.mapping.expression import Expression, ExpressionError, Scope, comparisons, parse
 from etl.mapping.layers import Layers
+from etl.sql import quote
 
 #: What stands for an expression that is a mistake, while the other mistakes are looked for.
 NULL = Expression("CAST(NULL AS VARCHAR)", frozenset(), safe=True)
@@ -21,9 +22,11 @@ NO_LIST = Expression("CAST(NULL AS STRUCT(none INTEGER)[])", frozenset(), safe=T
 class Binder:
     """Binds expressions and notes every mistake, each at its key in the job file."""
 
-    def __init__(self, job: Job, connection: duckdb.DuckDBPyConnection) -> None:
+    def __init__(self, job: Job, connection: duckdb.DuckDBPyConnection, at: str = "source") -> None:
+        """`at` is the section of the job file whose `types` settle the columns."""
         self._job = job
         self._connection = connection
+        self._at = at
         self.mistakes: list[Mistake] = []
         self._tables: dict[str, str] = {}
         self._kinds: dict[tuple[str, str], str] = {}
@@ -47,7 +50,7 @@ class Binder:
             self.mistake(key, f"`{text}`: {error}")
             return None
         except duckdb.Error as error:
-            self.mistake(key, f"`{text}`: {_words(error)}")
+            self.mistake(key, f"`{text}`: {_words(error, self._at)}")
             return None
         return e
 
@@ -64,9 +67,14 @@ class Binder:
                         f"compares a number with text ({left} with {right}): write the number without quotes"
                     )
                 raise ExpressionError(
-                    f"compares text with a number ({left} with {right}): give the column a type in `source.types`, "
+                    f"compares text with a number ({left} with {right}): give the column a type in {self._types(shown)}, "
                     f"or write try_cast({shown} as double)"
                 )
+
+    def _types(self, sql: str) -> str:
+        """Where the column of an expression gets its type: in the source or in its lookup."""
+        owner = sql.partition(".")[0]
+        return f"`{f'lookups.{owner}' if owner in self._job.lookups else self._at}.types`"
 
     def boolean(self, text: str, key: str, scope: Scope, layers: Layers) -> Expression:
         """Return an expression that is true or false."""
@@ -105,8 +113,11 @@ class Binder:
     def _empty(self, layers: Layers) -> str:
         """An empty table with the columns of these layers: much quicker to bind against than the layers themselves."""
         if layers.sql not in self._tables:
-            self._tables[layers.sql] = f"scope_{len(self._tables)}"
-            self._connection.execute(f"CREATE TEMP TABLE {self._tables[layers.sql]} AS {layers.sql} LIMIT 0")
+            table = quote(
+                f"!{self._at}.{len(self._tables)}"
+            )  # a name that no column has: `name.x` is a field of a column
+            self._tables[layers.sql] = table
+            self._connection.execute(f"CREATE TEMP TABLE {table} AS {layers.sql} LIMIT 0")
         return self._tables[layers.sql]
 
 
@@ -114,11 +125,11 @@ def _is_numberish(kind: str) -> bool:
     return kinds.is_number(kind) or kind == "INTEGER_LITERAL"
 
 
-def _words(error: duckdb.Error) -> str:
+def _words(error: duckdb.Error, at: str) -> str:
     """DuckDB's own words without its headings and its picture of the statement."""
     text = str(error).split("\n\nLINE ")[0].split("\nLINE ")[0]
     text = text.split("Error: ", 1)[-1].strip()
     text = " ".join(text.split("Candidate functions:")[0].split())
     if "VARCHAR" in text and re.search(r"INTEGER|BIGINT|DOUBLE|DECIMAL|FLOAT", text):
-        text += " (text is no number: give the column a type in `source.types`, or write try_cast(column as double))"
+        text += f" (text is no number: give the column a type in `{at}.types`, or write try_cast(column as double))"
     return text

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import cache
 from typing import Any
@@ -115,10 +115,15 @@ class Expression:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The names that an expression may use: the source's columns, and others (`let`, `item`) that hide columns."""
+    """The names that an expression may use: the source's columns, and others (`let`, `item`, lookups) that hide columns.
+
+    `lookups` are the columns of each lookup that is there, `later` the lookups that stand below.
+    """
 
     columns: Names
     others: frozenset[str] = field(default_factory=frozenset)
+    lookups: Mapping[str, Names] = field(default_factory=dict)
+    later: frozenset[str] = field(default_factory=frozenset)
 
     def find(self, name: str) -> str | None:
         """Return the name that `name` stands for, or None."""
@@ -140,7 +145,12 @@ class Scope:
 
     def plus(self, *names: str) -> Scope:
         """Return this scope with more names."""
-        return Scope(self.columns, self.others | set(names))
+        return replace(self, others=self.others | set(names))
+
+    def joined(self, lookup: str, columns: Names) -> Scope:
+        """Return this scope with a lookup of these columns."""
+        lookups = {**self.lookups, lookup: columns}
+        return replace(self.plus(lookup), lookups=lookups, later=self.later - {lookup})
 
 
 @cache
@@ -182,6 +192,8 @@ def parse(text: str, scope: Scope, connection: duckdb.DuckDBPyConnection) -> Exp
             raise ExpressionError(
                 _unknown_name(first, scope) + ("; a lambda is written `lambda x: …`" if arrow else "")
             )
+        if found in scope.lookups and len(node["column_names"]) > 1:
+            _check_field(found, node["column_names"][1], scope.lookups[found])
         uses.add(found)
     safe = all(_never_fails(node) for node, _ in _nodes(tree))
     return Expression(f"({text}\n)", frozenset(uses), safe)
@@ -252,7 +264,15 @@ def _check_function(name: str, arguments: int) -> None:
     raise ExpressionError(f"no function `{name}`" + (f"; did you mean `{close[0]}`?" if close else ""))
 
 
+def _check_field(lookup: str, name: str, columns: Names) -> None:
+    if columns.find(name) is None:
+        raise ExpressionError(f"no column `{name}` in lookup `{lookup}`{columns.near(name)}")
+    _refuse_ambiguous(name, Scope(columns))
+
+
 def _unknown_name(name: str, scope: Scope) -> str:
+    if any(folded(name) == folded(lookup) for lookup in scope.later):
+        return f"the lookup `{name}` is not there yet: `let` comes before the lookups, and each sees those above it"
     return (
         f"no column `{name}`{scope.columns.near(name, scope.others)} (text is written as SQL writes it: \"'{name}'\")"
     )
@@ -273,6 +293,30 @@ def names_in(text: str, connection: duckdb.DuckDBPyConnection) -> set[str]:
     except ExpressionError:
         return {text}
     return {text, *(node["column_names"][0] for node, _ in nodes if node["class"] == "COLUMN_REF")}
+
+
+def paths_in(text: str, connection: duckdb.DuckDBPyConnection) -> set[tuple[str, ...]]:
+    """Return the columns that an expression mentions, each with the fields taken of it: `crm.email` is ("crm", "email").
+
+    A column of which it asks only whether it is null comes with one field, "".
+    """
+    try:
+        nodes = [(node, bound) for node, bound in _nodes(_tree(text, connection))]
+    except ExpressionError:
+        return {(text,)}
+    null_tests = ("OPERATOR_IS_NULL", "OPERATOR_IS_NOT_NULL")
+    tested = {id(child) for node, _ in nodes if node["type"] in null_tests for child in node["children"]}
+    found: set[tuple[str, ...]] = set()
+    for node, bound in nodes:
+        if node["class"] == "COLUMN_REF" and node["column_names"][0].lower() not in bound:
+            path = tuple(node["column_names"])
+            found.add((*path, "") if len(path) == 1 and id(node) in tested else path)
+    return found
+
+
+def names_a_field(name: str, connection: duckdb.DuckDBPyConnection) -> bool:
+    """Say whether `name.x` is a field of a column in SQL: of a word that SQL reserves it is not."""
+    return paths_in(f"{name}.x", connection) == {(name, "x")}
 
 
 def complaint(text: str, connection: duckdb.DuckDBPyConnection) -> str | None:

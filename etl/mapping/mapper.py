@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 
 import duckdb
 import pyarrow as pa
@@ -15,7 +16,9 @@ import pyarrow.compute as pc
 from etl.job.models import Job
 from etl.mapping import instants
 from etl.mapping.blank import blank_to_null
-from etl.mapping.program import BATCH, EXPRESSION_FAILED, OUT, ROWS, Program, RuleProgram, compile_job, taken
+from etl.mapping.joins import BATCH, Joins
+from etl.mapping.lookup_table import LookupInput
+from etl.mapping.program import EXPRESSION_FAILED, OUT, ROWS, Program, RuleProgram, compile_job, taken
 from etl.sql import connect, fetch, quote
 from etl.tables import FAULT, PLACE
 
@@ -60,6 +63,7 @@ class Mapped:
     by_rule: list[RuleMatches] = field(default_factory=list)
     failed: list[Failed] = field(default_factory=list)
     lost: list[tuple[int, pa.Table]] = field(default_factory=list)  # by rule: marks of lines among `failed`
+    partners: Counter[str] = field(default_factory=Counter)  # by lookup: rows that found theirs
     moved_times: Counter[str] = field(default_factory=Counter)  # local times `twice` and `skipped`
 
 
@@ -67,15 +71,26 @@ class Mapper:
     """The compiled job with its own DuckDB, which sees the batch and nothing else: no file, no network, a locked configuration."""
 
     def __init__(
-        self, job: Job, schema: pa.Schema, now: datetime, only: frozenset[str] = frozenset(), memory: str = "400MB"
+        self,
+        job: Job,
+        schema: pa.Schema,
+        now: datetime,
+        only: frozenset[str] = frozenset(),
+        memory: str = "400MB",
+        lookups: Mapping[str, LookupInput] = MappingProxyType({}),
     ) -> None:
-        """Compile `job` for a source of `schema`; raise JobMistakes. `now` is the plan's; `only` keeps these keyValues."""
+        """Compile `job` for a source of `schema` and read its lookups; raise JobMistakes, and InputError for a lookup's rows.
+
+        `now` is the plan's; `only` keeps these keyValues.
+        """
         self._job = job
         self._now = now
         self._only = pa.array(sorted(only), pa.string()) if only else None
         self._connection = connect(memory=memory)
         self._kinds: dict[tuple[str, str | None], int] = {}  # the kind of a column of times, settled by its first
-        self.program: Program = compile_job(job, schema, self._connection)
+        schemas = {name: lookup.schema for name, lookup in lookups.items()}
+        self.program: Program = compile_job(job, schema, self._connection, schemas)
+        self._joins = Joins(self.program.joins, lookups, job, self._connection)
 
     def map(self, batch: pa.Table) -> Mapped:
         """Map one batch: the source's columns and the place columns."""
@@ -137,9 +152,10 @@ class Mapper:
     def _rows(self, batch: pa.Table) -> Mapped:
         """Say of each row whether it falls out and which rules take it: the table `rows`, and its counts."""
         used = batch.select([*PLACE.names, *self.program.columns])
-        self._connection.register(BATCH, blank_to_null(used))
+        joined, partners = self._joins.join(blank_to_null(used))
+        self._connection.register(BATCH, joined)
         self._connection.execute(self.program.rows)
-        result = Mapped(rows=batch.num_rows)
+        result = Mapped(rows=batch.num_rows, partners=partners)
         self._count(result)
         result.failed.extend(self._failures())
         return result
@@ -231,4 +247,5 @@ def _merge(result: Mapped, part: Mapped) -> None:
     result.by_rule += part.by_rule
     result.failed += part.failed
     result.lost += part.lost
+    result.partners += part.partners
     result.moved_times += part.moved_times

@@ -6,8 +6,9 @@ falls out and which rules take it, one a rule that gives its matches, and one mo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
 
 import duckdb
 import pyarrow as pa
@@ -16,12 +17,15 @@ from etl.job.mistakes import JobMistakes
 from etl.job.models import EventRule, Job, Time
 from etl.mapping import instants, kinds
 from etl.mapping.binding import Binder
+from etl.mapping.columns import PLACES, Columns, mentioned, untyped
 from etl.mapping.contact import contact_layers
-from etl.mapping.expression import Expression, Scope, complaint, names_in
+from etl.mapping.expression import Expression, Scope, complaint
+from etl.mapping.joins import BATCH, JoinProgram, compile_joins
 from etl.mapping.layers import Layers
+from etl.mapping.lookups import compile_tables, table_expressions
 from etl.mapping.names import Names
-from etl.sql import connect, folded, literal, quote
-from etl.tables import ELEMENT, FAULT, FILE, LOCATORS, ORDINAL, PLACE, ROW
+from etl.sql import connect, literal, quote
+from etl.tables import FAULT, LOCATORS, PLACE
 from schemas import TYPES, Field
 
 ITEM = "_item"  # index of the element of `each`
@@ -31,10 +35,7 @@ GROUP = "_group"  # lines that are alike in this are one event
 CLEARED = "cleared"
 EXPRESSION_FAILED = "expression.failed"
 _ITEM, _LINE = "!item", "!line"  # the same while source columns are there: names with ! are never a source's
-BATCH = "batch"
 ROWS = "rows"
-
-_PLACE = (FILE, ROW, ELEMENT, ORDINAL)
 
 
 def taken(rule: int) -> str:
@@ -72,22 +73,29 @@ class Program:
     """All statements of a job over the table `batch`; `columns` are those of the source that they use."""
 
     columns: tuple[str, ...]
+    joins: tuple[JoinProgram, ...]
     rows: str
     filters: tuple[str, ...]
     rules: tuple[RuleProgram, ...]
 
 
-def compile_job(job: Job, schema: pa.Schema, connection: duckdb.DuckDBPyConnection) -> Program:
-    """Compile `job` against the source's columns; raise JobMistakes with every mistake at once.
+def compile_job(
+    job: Job,
+    schema: pa.Schema,
+    connection: duckdb.DuckDBPyConnection,
+    lookups: Mapping[str, pa.Schema] = MappingProxyType({}),
+) -> Program:
+    """Compile `job` against the columns of the source and of its lookups; raise JobMistakes with every mistake at once.
 
     `connection` is a locked DuckDB in which `batch` stands for a table of `schema` and the place columns.
     """
-    return _Compiler(job, schema, connection).compile()
+    return _Compiler(job, schema, connection, lookups).compile()
 
 
 def keyed_expressions(job: Job) -> Iterator[tuple[str, str]]:
-    """Yield every expression of a job: (its key in the job file, its text)."""
+    """Yield every expression over the rows of a job: (its key in the job file, its text)."""
     yield from ((f"let.{name}", text) for name, text in job.let.items())
+    yield from ((f"lookups.{name}.on", lookup.on) for name, lookup in job.lookups.items())
     yield from ((f"filters.{name}", text) for name, text in job.named_filters.items())
     owners: list[tuple[str, Job | EventRule]] = [
         ("", job),
@@ -110,23 +118,31 @@ def keyed_expressions(job: Job) -> Iterator[tuple[str, str]]:
 
 
 class _Compiler:
-    def __init__(self, job: Job, schema: pa.Schema, connection: duckdb.DuckDBPyConnection) -> None:
+    def __init__(
+        self, job: Job, schema: pa.Schema, connection: duckdb.DuckDBPyConnection, lookups: Mapping[str, pa.Schema]
+    ) -> None:
         self.job = job
+        self.lookups = lookups
         self.connection = connection
         self.names = Names(schema.names)
         self.bind = Binder(job, connection)
-        self.mentioned: dict[str, set[str]] = {}  # every column that an expression names, by all names it is called
         self.lists: dict[int, Expression] = {}  # `each`, by rule
-        connection.register(BATCH, pa.schema([*PLACE, *schema]).empty_table())
+        self.schema = schema
 
     def compile(self) -> Program:
-        scope = Scope(self.names)
-        self.mentioned = self._columns_in_use()
-        columns = tuple(c for c in self.names.columns if c in self.mentioned)
-        layers = self._typed(self._base(columns))
-        for name, text in self.job.let.items():
+        job, texts = self.job, dict(keyed_expressions(self.job))
+        tables = compile_tables(job, self.lookups, texts, self.bind, self.connection)
+        placeholders = [field for table in tables for field in table.placeholders]
+        self.connection.register(BATCH, pa.schema([*PLACE, *self.schema, *placeholders]).empty_table())
+        named = mentioned(self.names, texts.values(), self.connection)
+        zone = job.time.zone if job.time else "UTC"
+        columns = Columns("source", self.names, named, self.bind, job.source.types, job.source.decimal, zone)
+        layers = columns.layers(BATCH, tuple(field.name for field in placeholders))
+        scope = Scope(self.names, later=frozenset(job.lookups))
+        for name, text in job.let.items():
             layers = layers.evaluate({name: self.bind.expression(text, f"let.{name}", scope, layers)})
             scope = scope.plus(name)
+        joins, layers, scope = compile_joins(job, tables, texts, layers, scope, self.bind, self.connection)
         self._windows_need_time()
         unfiltered = layers
         layers = self._filters(layers, scope)
@@ -136,7 +152,7 @@ class _Compiler:
         if self.bind.mistakes:
             raise JobMistakes(self.job.path, self.bind.mistakes)
         rows = f"CREATE OR REPLACE TEMP TABLE {ROWS} AS {layers.sql}"
-        return Program(columns, rows, tuple(self.job.named_filters), rules)
+        return Program(columns.used, joins, rows, tuple(self.job.named_filters), rules)
 
     def _windows_need_time(self) -> None:
         for rule in self.job.events:
@@ -144,54 +160,6 @@ class _Compiler:
             dedupe = self.job.dedupe.get(key)
             if dedupe is not None and dedupe.kind == "window" and (rule.time or self.job.time) is None:
                 self.bind.mistake(f"dedupe.{key}", f"a window needs times, and the job has no `time` for {rule.type}")
-
-    def _columns_in_use(self) -> dict[str, set[str]]:
-        """The columns that any expression names, and how: the rest is never read from the batch."""
-        mentioned: dict[str, set[str]] = {}
-        for _, text in keyed_expressions(self.job):
-            for name in names_in(text, self.connection):
-                if (column := self.names.find(name)) is not None:
-                    mentioned.setdefault(column, set()).add(name)
-        return mentioned
-
-    def _base(self, columns: tuple[str, ...]) -> Layers:
-        """The batch, each column also by the other names that expressions call it by: its snake_case, another case."""
-        given = {folded(column) for column in columns}
-        aliases = {
-            folded(name): quote(column)
-            for column in columns
-            for name in sorted(self.mentioned[column])
-            if folded(name) not in given
-        }
-        place = ", ".join(map(quote, _PLACE))
-        for column in columns:
-            if column.startswith("!"):
-                self.bind.mistake(
-                    "source", f"column `{column}`: a name that begins with ! cannot be used in an expression"
-                )
-        named = "".join(f", {quote(c)}" for c in columns)
-        return Layers(f"SELECT {place}{named} FROM {BATCH}", (*_PLACE, *columns)).add(aliases)
-
-    def _typed(self, layers: Layers) -> Layers:
-        values: dict[str, str] = {}
-        flags: dict[str, str] = {}
-        zone = self.job.time.zone if self.job.time else "UTC"
-        for name, to in self.job.source.types.items():
-            column = self.names.find(name)
-            if column is None:
-                self.bind.mistake(f"source.types.{name}", f"no column `{name}`{self.names.near(name)}")
-            if column not in layers.columns:
-                continue
-            kind = self.bind.kind_of(quote(column), layers)
-            cast = kinds.typed(quote(column), kind, to, self.job.source.decimal, zone)
-            for same in (column, *(folded(name) for name in self.mentioned[column])):
-                if same in layers.columns:
-                    values[same] = cast.value
-            flags[f"!bad:{column}"] = f"({cast.wrong})"
-            if to == "timestamp" and kinds.is_text(kind):
-                flags[_as_written(column)] = instants.as_written(f"trim({quote(column)})", cast.value)
-        added = layers.add({**values, **flags})
-        return Layers(added.sql, added.columns, frozenset(c for c in self.mentioned if f"!bad:{c}" in flags))
 
     def _filters(self, layers: Layers, scope: Scope) -> Layers:
         found = {
@@ -297,7 +265,7 @@ class _Compiler:
 
     def _matches(self, index: int, rule: EventRule, base: Layers, values: _Statement, time: Time | None) -> str:
         """The statement that gives a rule's matches: values, then kinds and faults, then the contact."""
-        layers = base.evaluate(values.expressions).only([*_PLACE, _ITEM, *values.expressions])
+        layers = base.evaluate(values.expressions).only([*PLACES, _ITEM, *values.expressions])
         columns, faults = self._cast(rule, values)
         columns[ITEM] = quote(_ITEM)
         if (
@@ -329,7 +297,7 @@ class _Compiler:
             {**columns, **{f"{FAULT}{reason}": f"coalesce({sql}, false)" for reason, sql in faults.items()}}
         )
         layers = contact_layers(layers, drop_bad=self.job.drop_bad_locators)
-        kept = [*_PLACE, *(c for c in columns if not c.startswith(("lines.", "key_value"))), "key"]
+        kept = [*PLACES, *(c for c in columns if not c.startswith(("lines.", "key_value"))), "key"]
         kept += [f"{FAULT}{reason}" for reason in faults]
         kept += [f"contact.{locator}" for locator in LOCATORS if f"contact.{locator}" not in kept]
         if rule.lines is not None:
@@ -344,14 +312,14 @@ class _Compiler:
         compiling = values.layers.evaluate(values.expressions).unnest("products", "item", _LINE)
         inner = _Statement(self.bind, values.at, values.scope.plus("item"), compiling)
         self._bind_part(rule, inner)
-        layers = outer.evaluate(inner.expressions).only([*_PLACE, _ITEM, _LINE, *inner.expressions])
+        layers = outer.evaluate(inner.expressions).only([*PLACES, _ITEM, _LINE, *inner.expressions])
         columns, faults = self._cast(rule, inner)
         columns |= {ITEM: quote(_ITEM), LINE: quote(_LINE)}
         faults |= {f"{_public(n)}.failed": layers.failure(n) for n in inner.expressions if n in layers.fallible}
         layers = layers.add(
             {**columns, **{f"{FAULT}{reason}": f"coalesce({sql}, false)" for reason, sql in faults.items()}}
         )
-        kept = [*_PLACE, *columns, *(f"{FAULT}{reason}" for reason in faults)]
+        kept = [*PLACES, *columns, *(f"{FAULT}{reason}" for reason in faults)]
         return f"SELECT {', '.join(map(quote, dict.fromkeys(kept)))} FROM ({layers.sql})"
 
     def _bind_part(self, rule: EventRule, values: _Statement) -> None:
@@ -415,11 +383,8 @@ class _Statement:
 
     def read_as_written(self, name: str) -> None:
         """Let a value that is a column of `source.types` be that column's text, where there is one; it fails where it failed."""
-        e = self.expressions[name]
-        (column,) = e.uses if e.is_name else ("",)
-        if column not in self.scope.others and (text := _as_written(column)) in self.layers.columns:
-            self.expressions[name] = replace(e, sql=quote(text))
-            self.kinds[name] = self._bind.kind_of(quote(text), self.layers)
+        self.expressions[name] = untyped(self.expressions[name], self.scope, self.layers)
+        self.kinds[name] = self._bind.kind_of(self.expressions[name].sql, self.layers)
 
 
 def _kind_of_other(name: str) -> str:
@@ -427,11 +392,6 @@ def _kind_of_other(name: str) -> str:
     if name.startswith("params."):
         return "json"
     return "texts" if "." in name and not name.startswith(("contact.", "lines.")) else "text"
-
-
-def _as_written(column: str) -> str:
-    """The text of a column of `source.types` that is a time: its type has no place for the zone that the text may carry."""
-    return f"!written:{column}"
 
 
 def _public(name: str) -> str:
@@ -446,16 +406,17 @@ def _group(index: int, count: int) -> str:
     return f"unhex(md5({' || '.join(parts)}))"
 
 
-def check_against(job: Job, schema: pa.Schema) -> None:
-    """Raise JobMistakes for every expression that does not fit a source of `schema`."""
+def check_against(job: Job, schema: pa.Schema, lookups: Mapping[str, pa.Schema] = MappingProxyType({})) -> None:
+    """Raise JobMistakes for every expression that does not fit a source of `schema` and lookups of theirs."""
     with connect(memory="200MB", threads=1) as connection:
-        compile_job(job, schema, connection)
+        compile_job(job, schema, connection, lookups)
 
 
 def check_syntax(job: Job) -> None:
     """Raise JobMistakes for every expression that is wrong whatever the columns are: for a source that cannot be looked at."""
     with connect(memory="200MB", threads=1) as connection:
-        found = [(key, text, complaint(text, connection)) for key, text in keyed_expressions(job)]
+        keyed = [*keyed_expressions(job), *table_expressions(job)]
+        found = [(key, text, complaint(text, connection)) for key, text in keyed]
     mistakes = [job.mistake(key, f"`{text}`: {words}") for key, text, words in found if words is not None]
     if mistakes:
         raise JobMistakes(job.path, mistakes)

@@ -36,6 +36,7 @@ class Books:
     oldest: str | None = None
     changed: int = 0
     forgotten: int = 0
+    lookups: dict[str, dict[str, int]] = field(default_factory=dict)  # of each: `rows` that asked, `found` a partner
     times_twice: int = 0
     times_skipped: int = 0
 

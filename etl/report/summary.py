@@ -82,6 +82,8 @@ class Summary:
             "stopped": self.stopped.to_json() if self.stopped else None,
             "exit": int(self.exit),
         }
+        if books.lookups:
+            own["lookups"] = books.lookups
         if self.earlier:
             own["earlier"] = [one.to_json() for one in self.earlier]
         return own
@@ -125,6 +127,8 @@ def to_text(summary: Summary) -> str:
         lines.append(
             f"    events: {_list(b.by_type)}; {_n(b.keys)} keyValues" + (f"; {b.first} … {b.last}" if b.first else "")
         )
+    for name, joined in b.lookups.items():
+        lines.append(f"    lookup {name}: {_n(joined['found'])} of {_n(joined['rows'])} rows found a partner")
     if b.times_twice or b.times_skipped:
         lines.append(
             f"    local times: {_n(b.times_twice)} occur twice (the earlier was taken), {_n(b.times_skipped)} do not occur (moved forward)"

@@ -10,7 +10,7 @@ from typing import Any
 from etl.job.event import OF_LINES
 from etl.job.filters import READY
 from etl.job.locators import LOCATORS
-from etl.job.models import Bulk, Delivery, EventRule, Expect, Job, Ledger, Source, Time
+from etl.job.models import Bulk, Delivery, EventRule, Expect, Job, Ledger, Lookup, Source, Time
 from schemas import TYPES
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "job-file.md"
@@ -19,6 +19,7 @@ _SHAPED = {"part_name", "part", "part_each", "scalars"}  # what an event's model
 _INSIDE: dict[str, list[str]] = {
     "source": [*(f"source.{k}" for k in Source.model_fields), "source.types.<column>"],
     "let": ["let.<name>"],
+    "lookups": ["lookups.<name>", *(f"lookups.<name>.{k}" for k in Lookup.model_fields)],
     "filters": ["filters.<name>", *(f"filters.{name}" for name in READY)],
     "time": [f"time.{k}" for k in Time.model_fields],
     "contact": [f"contact.{locator}" for locator in LOCATORS],

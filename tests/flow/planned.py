@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 
 from etl.delivery.checkpoint import Checkpoint
 from etl.flow import state
-from etl.flow.inputs import settings_of
+from etl.flow.beside import open_beside
+from etl.flow.inputs import JobInputs, settings_of
 from etl.flow.plan import Choice, make_plan
 from etl.job.read import read_text
 from etl.report.books import Books
@@ -75,7 +76,8 @@ def plan(folder: Path, job: str, rows: Sequence[dict[str, Any]] | dict[str, str]
     place.record()
     with Checkpoint.open(place.checkpoint, found.job, place.destination.address) as checkpoint:
         source = open_source(settings_of(found, None), found.folder, limits)
-        run = make_plan(found, place, checkpoint, choice or Choice(), source, lambda *_: None)
+        inputs = JobInputs(source, open_beside(found, None))
+        run = make_plan(found, place, checkpoint, choice or Choice(), inputs, lambda *_: None)
     where = place.run(run.name)
     outbox = pq.read_table(where / "outbox.parquet").to_pylist()
     quarantine = pq.read_table(where / "quarantine.parquet").to_pylist()

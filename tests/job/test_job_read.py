@@ -149,7 +149,7 @@ def test_a_key_written_where_its_name_belongs_is_never_shown():
 @pytest.mark.parametrize(
     ("key", "text"),
     [
-        ("lookups", small(lookups="{crm: {path: crm.csv}}")),
+        ("lookups.crm.path", small(lookups="{crm: {path: 's3://bucket/crm.csv', key: id, on: visitor}}")),
         ("contacts", small(contacts="{suppress: a.csv}")),
         ("source.path", changed("visits.csv", "s3://bucket/visits.csv", SMALL)),
         ("source.path", changed("visits.csv", "[a.csv, 'GS://bucket/visits.csv']", SMALL)),

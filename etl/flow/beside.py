@@ -1,0 +1,105 @@
+"""What a job reads beside its source: the files of its lookups and of its lists of contacts, opened for one date."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+
+import pyarrow as pa
+
+from etl.errors import ClickreplayError, InputError, JobError
+from etl.job.models import Job, Lookup
+from etl.job.template import fill
+from etl.mapping.lookup_table import LookupInput
+from etl.source.formats import format_of
+from etl.source.inputs import Input, find_inputs
+from etl.source.reader import Batch, Source, open_source
+from etl.source.settings import SourceSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """The lookups of a job, open, by name."""
+
+    lookups: Mapping[str, Source] = field(default_factory=dict)
+
+    @property
+    def inputs(self) -> list[tuple[str, Input]]:
+        """Every file, with what it is to the job: a changed one makes another plan (RULES §2)."""
+        return [(f"lookups.{name}", found) for name, source in self.lookups.items() for found in source.inputs]
+
+    def tables(self) -> dict[str, LookupInput]:
+        """Return the lookups as the mapping takes them."""
+        return {name: _table(name, source) for name, source in self.lookups.items()}
+
+
+def open_beside(job: Job, day: date | None) -> Beside:
+    """Open the files beside the source; raise InputError where one is missing or cannot be read."""
+    return Beside({name: open_lookup(job, name, day) for name in job.lookups})
+
+
+def open_lookup(job: Job, name: str, day: date | None) -> Source:
+    """Open the files of one lookup, by the source's own room: text stays text."""
+    try:
+        source = open_source(lookup_settings(job.lookups[name], day), job.folder)
+    except (InputError, JobError) as error:
+        raise _named(error, name) from error
+    if not source.schema.names:
+        shown = ", ".join(found.shown for found in source.inputs[:3])
+        raise InputError(f"lookup {name}: {shown}: empty, without even a header", hint="was the export cut off?")
+    return source
+
+
+def is_ndjson(job: Job, name: str, day: date | None) -> bool:
+    """Say whether a lookup's files are NDJSON."""
+    settings = lookup_settings(job.lookups[name], day)
+    try:
+        return format_of(find_inputs(settings.paths, job.folder), settings) == "ndjson"
+    except (InputError, JobError) as error:
+        raise _named(error, name) from error
+
+
+def lookup_settings(lookup: Lookup, day: date | None) -> SourceSettings:
+    """Return what the source room must know of a lookup, its templates filled; raise JobError where a date is missing."""
+    return SourceSettings(
+        paths=tuple(fill(path, day) for path in lookup.path),
+        format=lookup.format,
+        delimiter=lookup.delimiter,
+        encoding=lookup.encoding,
+        decimal=lookup.decimal,
+        columns=lookup.columns,
+    )
+
+
+def _table(name: str, source: Source) -> LookupInput:
+    files = [found.shown for found in source.inputs]
+    return LookupInput(source.schema, files, lambda columns: _rows(name, source, files, columns))
+
+
+def _rows(name: str, source: Source, files: Sequence[str], columns: Sequence[str]) -> Iterator[pa.Table]:
+    """Yield the rows of a lookup, its columns that are asked for and their places."""
+    try:
+        for batch in source.batches(columns):
+            _refuse_unread(batch, files)
+            yield batch.table
+    except InputError as error:
+        raise _named(error, name) from error
+
+
+def _refuse_unread(batch: Batch, files: Sequence[str]) -> None:
+    """A row that cannot be read is an error: passed over, it would be a partner that is missing in silence."""
+    for row in batch.unread[:1]:
+        raise InputError(
+            f"{files[row.file]}:{row.row}: this row cannot be read ({row.reason})",
+            hint="mend the row; docs/books.md has what the word means",
+        )
+
+
+def _named(error: ClickreplayError, name: str) -> ClickreplayError:
+    """Return an error of the source room that speaks of a lookup."""
+
+    def told(text: str) -> str:
+        return text.replace("`source:`", f"`lookups.{name}:`").replace("source.", f"lookups.{name}.")
+
+    return type(error)(f"lookup {name}: {told(error.message)}", hint=told(error.hint) if error.hint else None)
