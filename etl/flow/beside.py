@@ -9,6 +9,7 @@ from datetime import date
 import pyarrow as pa
 
 from etl.errors import ClickreplayError, InputError, JobError
+from etl.flow.contacts import find_contacts
 from etl.job.models import Job, Lookup
 from etl.job.template import fill
 from etl.mapping.lookup_table import LookupInput
@@ -20,14 +21,16 @@ from etl.source.settings import SourceSettings
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """The lookups of a job, open, by name."""
+    """The lookups of a job, open, by name, and the files of its lists of contacts."""
 
     lookups: Mapping[str, Source] = field(default_factory=dict)
+    contacts: Mapping[str, Sequence[Input]] = field(default_factory=dict)
 
     @property
     def inputs(self) -> list[tuple[str, Input]]:
         """Every file, with what it is to the job: a changed one makes another plan (RULES §2)."""
-        return [(f"lookups.{name}", found) for name, source in self.lookups.items() for found in source.inputs]
+        tables = [(f"lookups.{name}", found) for name, source in self.lookups.items() for found in source.inputs]
+        return tables + [(f"contacts.{name}", found) for name, files in self.contacts.items() for found in files]
 
     def tables(self) -> dict[str, LookupInput]:
         """Return the lookups as the mapping takes them."""
@@ -36,7 +39,8 @@ class Beside:
 
 def open_beside(job: Job, day: date | None) -> Beside:
     """Open the files beside the source; raise InputError where one is missing or cannot be read."""
-    return Beside({name: open_lookup(job, name, day) for name in job.lookups})
+    contacts = find_contacts(job, day)
+    return Beside({name: open_lookup(job, name, day) for name in job.lookups}, contacts)
 
 
 def open_lookup(job: Job, name: str, day: date | None) -> Source:

@@ -11,9 +11,10 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from etl.delivery.checkpoint import Checkpoint, RunRow
-from etl.errors import InputError
+from etl.flow.contacts import contact_lists
 from etl.flow.inputs import JobInputs, fingerprint
 from etl.flow.ledger import horizon, sent_files
+from etl.flow.moved import refuse_moved
 from etl.flow.prepare import Prepared, Preparer
 from etl.flow.state import Place, storing
 from etl.job.fingerprint import mapping_hash
@@ -70,7 +71,7 @@ def make_plan(
     with storing(place.folder):
         folder = place.clear_planning()
         books = _Planner(job, place, checkpoint, choice, inputs, now, folder, progress).run()
-        _refuse_moved(inputs)
+        refuse_moved(inputs.files)
         number = max((run.run for run in checkpoint.runs()), default=0) + 1
         name = f"{number:06d}-{mark[:6]}"
         shutil.rmtree(place.run(name), ignore_errors=True)
@@ -88,21 +89,6 @@ def make_plan(
         books=books.to_json(),
     )
     return checkpoint.run(run)
-
-
-def _refuse_moved(inputs: JobInputs) -> None:
-    """A file that changed while it was read gives half of one state and half of another: no plan."""
-    for found in inputs.files:
-        try:
-            stat = found.path.stat()
-        except OSError as error:
-            raise InputError(
-                f"{found.shown} went away while it was read", hint="plan again when it is there"
-            ) from error
-        if (stat.st_size, stat.st_mtime_ns) != (found.size, found.mtime_ns):
-            raise InputError(
-                f"{found.shown} changed while it was read", hint="plan again when the export has been written"
-            )
 
 
 class _Planner:
@@ -125,8 +111,8 @@ class _Planner:
         untimed = any((rule.time or job.time) is None for rule in job.events)
         first_rows = [source.first_rows_hash(i) for i in range(len(source.inputs))] if untimed else None
         self.files = [found.shown for found in source.inputs]
-        lookups = inputs.beside.tables()
-        self.preparer = Preparer(job, source.schema, self.files, first_rows, now, choice.only, lookups)
+        lookups, contacts = inputs.beside.tables(), contact_lists(inputs.beside.contacts)
+        self.preparer = Preparer(job, source.schema, self.files, first_rows, now, choice.only, lookups, contacts)
         self.books.lookups = {name: {"rows": 0, "found": 0} for name in job.lookups}
 
     def run(self) -> Books:

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from etl.flow.quarantine import first_places, invalid_lines, invalid_matches, unread_rows
 from etl.flow.transform import Transform
 from etl.job.models import Job
+from etl.mapping.contact_lists import ContactLists
 from etl.mapping.lookup_table import LookupInput
 from etl.mapping.mapper import Mapper, RuleMatches
 from etl.mapping.program import EXPRESSION_FAILED, GROUP, ITEM, LINE
@@ -80,6 +81,7 @@ class Preparer:
         now: datetime,
         only: frozenset[str] = frozenset(),
         lookups: Mapping[str, LookupInput] = MappingProxyType({}),
+        contacts: ContactLists | None = None,
     ) -> None:
         """Compile the job for a source and read its lookups; raise JobMistakes, and InputError for a lookup's rows.
 
@@ -90,7 +92,7 @@ class Preparer:
         # Without a column there is nothing to check expressions against: lines of NDJSON, all of them unreadable or empty.
         self._transform = Transform(job, schema) if job.transform and schema.names else None
         seen = self._transform.schema if self._transform else schema
-        self._mapper = Mapper(job, seen, now, only, lookups=lookups) if schema.names else None
+        self._mapper = Mapper(job, seen, now, only, lookups=lookups, contacts=contacts) if schema.names else None
         self._sql = connect(memory="300MB")
         self.shapes = tuple(shape_of(index, job) for index in range(len(job.events)))
 

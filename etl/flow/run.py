@@ -15,6 +15,7 @@ from etl.delivery.post import Progress as Posting
 from etl.delivery.post import Result, StopFlag, deliver
 from etl.errors import AgainError, ClickreplayError, Exit, GuardError, InputError, JobError
 from etl.flow import ledger, state
+from etl.flow.contacts import contact_lists, find_contacts
 from etl.flow.guards import Stopped, guard_of, stale_guard
 from etl.flow.inputs import JobInputs, base, open_inputs, trial, trial_mark
 from etl.flow.plan import Choice, Progress, make_plan, present_fingerprint
@@ -241,7 +242,11 @@ class Caller:
         """Post what is pending of a run, as far as its guards and the API let it."""
         if run.state == "planned" and (stopped := self._guard(run)):
             return self._summary(checkpoint, run, stopped)
-        if stopped := self._withdraw(checkpoint, run):
+        try:
+            stopped = self._withdraw(checkpoint, run)
+        except InputError as error:  # without its lists of contacts nobody knows for whom nothing may go
+            return self._broken(checkpoint, run, error)
+        if stopped:
             return self._summary(checkpoint, run, stopped)
         if self._pending(checkpoint, run) == 0:
             return self._ended(checkpoint, run, None)
@@ -293,6 +298,7 @@ class Caller:
         own_ids = any((rule.id or self.job.id) for rule in self.job.events)
         timed = not own_ids and run.mapping == mapping_hash(self.job)
         since = datetime.fromisoformat(books.first) if books.first and timed else None
+        contacts = contact_lists(find_contacts(self.job, self.choice.day))
         with (
             state.storing(self.place.folder),
             TemporaryDirectory(dir=self.place.folder, prefix=self.place.passing) as name,
@@ -307,6 +313,7 @@ class Caller:
                     oldest=datetime.now(UTC) - delivery.max_age if live and delivery.stale != "send" else None,
                     drop_stale=delivery.stale == "drop",
                     drop_late_carts=live and delivery.late_carts == "drop",
+                    contacts=contacts.judge if contacts else None,
                 )
         for reason, seqs in found.seqs.items():
             checkpoint.withdraw(run.run, seqs.tolist(), reason)

@@ -10,12 +10,14 @@ from datetime import datetime
 from types import MappingProxyType
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from etl.job.models import Job
 from etl.mapping import instants
 from etl.mapping.blank import blank_to_null
+from etl.mapping.contact_lists import UNKNOWN, ContactLists, Mask
 from etl.mapping.joins import BATCH, Joins
 from etl.mapping.lookup_table import LookupInput
 from etl.mapping.program import EXPRESSION_FAILED, OUT, ROWS, Program, RuleProgram, compile_job, taken
@@ -78,13 +80,15 @@ class Mapper:
         only: frozenset[str] = frozenset(),
         memory: str = "400MB",
         lookups: Mapping[str, LookupInput] = MappingProxyType({}),
+        contacts: ContactLists | None = None,
     ) -> None:
         """Compile `job` for a source of `schema` and read its lookups; raise JobMistakes, and InputError for a lookup's rows.
 
-        `now` is the plan's; `only` keeps these keyValues.
+        `now` is the plan's; `only` keeps these keyValues, `contacts` say for whom nothing is sent.
         """
         self._job = job
         self._now = now
+        self._contacts = contacts
         self._only = pa.array(sorted(only), pa.string()) if only else None
         self._connection = connect(memory=memory)
         self._kinds: dict[tuple[str, str | None], int] = {}  # the kind of a column of times, settled by its first
@@ -220,16 +224,36 @@ class Mapper:
         return matches.append_column(f"{FAULT}future", instants.is_future(settled.values, self._now))
 
     def _keep_known(self, matches: pa.Table, result: Mapped) -> pa.Table:
-        """Drop the matches without a contact where the job says `anonymous`, then those that `only` does not name."""
+        """Drop the matches without a contact where the job says `anonymous`, those whom `contacts` forbid, those not in `only`."""
         if self._job.drops_anonymous:
-            faults = [matches[c] for c in matches.column_names if c.startswith((f"{FAULT}contact.", f"{FAULT}key."))]
-            keep = pc.is_valid(matches["key"])
-            for fault in faults:
-                keep = pc.or_(keep, fault)
-            matches = _drop(matches, keep, "anonymous", result)
+            matches = _drop(
+                matches, pc.or_(pc.is_valid(matches["key"]), pa.array(_failed(matches))), "anonymous", result
+            )
+        if self._contacts is not None:
+            matches = _keep_allowed(self._contacts, matches, result)
         if self._only is not None:
             matches = _drop(matches, pc.is_in(matches["key"], self._only), "only", result)
         return matches
+
+
+def _keep_allowed(contacts: ContactLists, matches: pa.Table, result: Mapped) -> pa.Table:
+    """Drop the matches for which the lists of contacts let nothing go; one whose locator failed is not unknown, but invalid."""
+    keep = np.ones(matches.num_rows, dtype=bool)
+    for reason, mask in contacts.judge(matches).items():
+        gone = mask & ~_failed(matches) if reason == UNKNOWN else mask
+        keep &= ~gone
+        if gone.any():
+            result.filtered[reason] += int(gone.sum())
+    return matches.filter(pa.array(keep))
+
+
+def _failed(matches: pa.Table) -> Mask:
+    """Say of which matches the expression of a locator or of the keyValue failed."""
+    failed = np.zeros(matches.num_rows, dtype=bool)
+    for name in matches.column_names:
+        if name.startswith((f"{FAULT}contact.", f"{FAULT}key.")):
+            failed |= matches[name].to_numpy()
+    return failed
 
 
 def _drop(matches: pa.Table, keep: pa.ChunkedArray, reason: str, result: Mapped) -> pa.Table:

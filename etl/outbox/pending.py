@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -12,9 +13,14 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from etl.outbox.elimination import SENT
-from etl.sql import fetch, literal
+from etl.sql import fetch, literal, quote
+from etl.tables import LOCATORS
 
 Seqs = npt.NDArray[np.int64]
+#: Says of events (`key`, `contact.<locator>`) which may not go, by reason.
+Judge = Callable[[pa.Table], Mapping[str, npt.NDArray[np.bool_]]]
+
+_BATCH = 65_536
 
 
 @dataclass(slots=True)
@@ -35,10 +41,12 @@ def withdrawn(
     oldest: datetime | None,
     drop_stale: bool,
     drop_late_carts: bool,
+    contacts: Judge | None = None,
 ) -> Withdrawn:
     """Check the events of `outbox` that are not `settled` against what other runs have `sent` (Parquet files of SENT rows).
 
-    `oldest` is the earliest instant that may still go, None where any may.
+    `contacts` says for whom nothing may go (any more), None where there is no such list; `oldest` is the earliest instant that may
+    still go, None where any may.
     """
     result = Withdrawn()
     connection.register("settled", pa.table({"seq": pa.array(settled, pa.int64())}))
@@ -49,6 +57,8 @@ def withdrawn(
         "CREATE OR REPLACE TABLE pending AS SELECT seq, id, lane, type, instant "
         f"FROM read_parquet({literal(str(outbox))}) ANTI JOIN settled USING (seq)"
     )
+    if contacts is not None:
+        _take_contacts(connection, outbox, contacts, result)
     _take(connection, f"SELECT seq FROM pending SEMI JOIN {source} USING (id)", "sent_before", result)
     if drop_late_carts:
         newest = f"(SELECT lane, max(instant) AS newest FROM {source} WHERE cart GROUP BY lane)"
@@ -66,8 +76,34 @@ def withdrawn(
     return result
 
 
+def _take_contacts(connection: duckdb.DuckDBPyConnection, outbox: Path, judge: Judge, result: Withdrawn) -> None:
+    """Withdraw the events whose locators, read back from their bodies, are those of contacts that may get none."""
+    found: dict[str, list[Seqs]] = {}
+    # The locators stand first among the parameters (`event_json`), and there are no more than these.
+    paths = [f"$.params[{n}].{part}" for n in range(len(LOCATORS)) for part in ("name", "value")]
+    names = {
+        f"contact.{locator}": " ".join(
+            f"WHEN v[{2 * n + 1}] = '{locator}' THEN v[{2 * n + 2}]" for n in range(len(LOCATORS))
+        )
+        for locator in LOCATORS
+    }
+    columns = ", ".join(f"CASE {cases} END AS {quote(name)}" for name, cases in names.items())
+    taken = f"json_extract_string(body, [{', '.join(map(literal, paths))}])"
+    bodies = f"SELECT seq, key, {taken} AS v FROM read_parquet({literal(str(outbox))}) SEMI JOIN pending USING (seq)"
+    for batch in connection.sql(f"SELECT seq, key, {columns} FROM ({bodies})").to_arrow_reader(_BATCH):
+        events = pa.Table.from_batches([batch])
+        for reason, gone in judge(events).items():
+            found.setdefault(reason, []).append(events["seq"].to_numpy()[gone])
+    for reason, seqs in found.items():
+        _withdraw(connection, np.sort(np.concatenate(seqs)), reason, result)
+
+
 def _take(connection: duckdb.DuckDBPyConnection, seqs: str, reason: str, result: Withdrawn) -> None:
     found = np.sort(connection.execute(seqs).fetchnumpy()["seq"]).astype(np.int64)
+    _withdraw(connection, found, reason, result)
+
+
+def _withdraw(connection: duckdb.DuckDBPyConnection, found: Seqs, reason: str, result: Withdrawn) -> None:
     if len(found):
         result.seqs[reason] = found
         connection.register("gone", pa.table({"seq": pa.array(found)}))

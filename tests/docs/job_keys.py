@@ -10,7 +10,7 @@ from typing import Any
 from etl.job.event import OF_LINES
 from etl.job.filters import READY
 from etl.job.locators import LOCATORS
-from etl.job.models import Bulk, Delivery, EventRule, Expect, Job, Ledger, Lookup, Source, Time
+from etl.job.models import Bulk, Contacts, Delivery, EventRule, Expect, Job, Ledger, Lookup, Source, Time
 from schemas import TYPES
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "job-file.md"
@@ -21,6 +21,7 @@ _INSIDE: dict[str, list[str]] = {
     "let": ["let.<name>"],
     "lookups": ["lookups.<name>", *(f"lookups.<name>.{k}" for k in Lookup.model_fields)],
     "filters": ["filters.<name>", *(f"filters.{name}" for name in READY)],
+    "contacts": [f"contacts.{k}" for k in Contacts.model_fields],
     "time": [f"time.{k}" for k in Time.model_fields],
     "contact": [f"contact.{locator}" for locator in LOCATORS],
     "dedupe": ["dedupe.default", "dedupe.<type>", *(f"dedupe.<type>.{k}" for k in ("window", "by", "key", "keep"))],

@@ -150,7 +150,7 @@ def test_a_key_written_where_its_name_belongs_is_never_shown():
     ("key", "text"),
     [
         ("lookups.crm.path", small(lookups="{crm: {path: 's3://bucket/crm.csv', key: id, on: visitor}}")),
-        ("contacts", small(contacts="{suppress: a.csv}")),
+        ("contacts.known", small(contacts="{known: [a.csv, 'https://example.com/b.csv']}")),
         ("source.path", changed("visits.csv", "s3://bucket/visits.csv", SMALL)),
         ("source.path", changed("visits.csv", "[a.csv, 'GS://bucket/visits.csv']", SMALL)),
         ("source.path", changed("visits.csv", "https://example.com/visits.csv", SMALL)),
