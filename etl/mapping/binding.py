@@ -9,7 +9,7 @@ import duckdb
 from etl.job.mistakes import Mistake
 from etl.job.models import Job
 from etl.mapping import kinds
-from etl.mapping.expression import Expression, ExpressionError, Scope, comparisons, parse
+from etl.mapping.expression import Expression, ExpressionError, Scope, comparisons, compiled, first_values, parse
 from etl.mapping.layers import Layers
 from etl.sql import quote
 
@@ -45,6 +45,7 @@ class Binder:
             e = parse(text, scope, self._connection)
             if not e.is_name:
                 self._refuse_mixed_comparisons(text, layers)
+                self._refuse_what_is_no_text(text, layers)
             self.kind_of(e.sql, layers)
         except ExpressionError as error:
             self.mistake(key, f"`{text}`: {error}")
@@ -57,7 +58,7 @@ class Binder:
     def _refuse_mixed_comparisons(self, text: str, layers: Layers) -> None:
         for left, right in comparisons(text, self._connection):
             try:
-                types = self.kind_of(left, layers), self.kind_of(right, layers)
+                types = self._kind_of_part(left, layers), self._kind_of_part(right, layers)
             except duckdb.Error:
                 continue  # the whole expression is bound next, and says it better
             if any(map(kinds.is_text, types)) and any(map(_is_numberish, types)):
@@ -75,6 +76,18 @@ class Binder:
         """Where the column of an expression gets its type: in the source or in its lookup."""
         owner = sql.partition(".")[0]
         return f"`{f'lookups.{owner}' if owner in self._job.lookups else self._at}.types`"
+
+    def _refuse_what_is_no_text(self, text: str, layers: Layers) -> None:
+        for name, value in first_values(text, self._connection):
+            try:
+                kind = self._kind_of_part(value, layers)
+            except duckdb.Error:
+                continue
+            if not kinds.is_text(kind) and kind != '"NULL"' and not kind.startswith("ENUM"):
+                raise ExpressionError(f"{name}() looks at text, and {value} is {kind}")
+
+    def _kind_of_part(self, text: str, layers: Layers) -> str:
+        return self.kind_of(compiled(text, self._connection), layers)
 
     def boolean(self, text: str, key: str, scope: Scope, layers: Layers) -> Expression:
         """Return an expression that is true or false."""

@@ -16,6 +16,7 @@ from typing import Any
 
 import duckdb
 
+from etl.mapping import functions
 from etl.mapping.names import Names
 from etl.sql import folded, quote
 
@@ -58,6 +59,7 @@ _NEVER_FAIL = frozenset(
         "list_transform",
         "list_filter",
         "list_apply",
+        *functions.NAMES,
     ]
 )
 _SAFE_CLASSES = frozenset(
@@ -84,6 +86,7 @@ _MACROS = (
     "fmod",
     "json",
 )
+_SELECT = "SELECT "
 _CONSTANTS = frozenset({"null", "true", "false"})
 _REFUSED_SCALARS = frozenset(
     {
@@ -196,7 +199,11 @@ def parse(text: str, scope: Scope, connection: duckdb.DuckDBPyConnection) -> Exp
             _check_field(found, node["column_names"][1], scope.lookups[found])
         uses.add(found)
     safe = all(_never_fails(node) for node, _ in _nodes(tree))
-    return Expression(f"({text}\n)", frozenset(uses), safe)
+    return Expression(f"({_compiled(text, tree)}\n)", frozenset(uses), safe)
+
+
+def _compiled(text: str, tree: Node) -> str:
+    return functions.compiled(text, (node for node, _ in _nodes(tree)), start=len(_SELECT))
 
 
 def _refuse_ambiguous(name: str, scope: Scope) -> None:
@@ -205,7 +212,7 @@ def _refuse_ambiguous(name: str, scope: Scope) -> None:
 
 
 def _tree(text: str, connection: duckdb.DuckDBPyConnection) -> Node:
-    answer = json.loads(connection.execute("SELECT json_serialize_sql(?)", [f"SELECT {text}\n"]).fetchall()[0][0])
+    answer = json.loads(connection.execute("SELECT json_serialize_sql(?)", [f"{_SELECT}{text}\n"]).fetchall()[0][0])
     if answer["error"]:
         raise ExpressionError(f"not an SQL expression: {answer['error_message']}")
     node = answer["statements"][0]["node"] if len(answer["statements"]) == 1 else {}
@@ -244,23 +251,28 @@ def _nodes(node: Any, bound: frozenset[str] = frozenset()) -> Iterator[tuple[Nod
 def _check_node(node: Node) -> None:
     if node["class"] in _REFUSED_CLASSES:
         raise ExpressionError(f"{_REFUSED_CLASSES[node['class']]} is not possible here")
-    if node["class"] == "FUNCTION" and not node.get("is_operator"):
+    if functions.is_call(node):
+        try:
+            functions.check(node)
+        except functions.CallError as error:
+            raise ExpressionError(str(error)) from None
+    elif node["class"] == "FUNCTION" and not node.get("is_operator"):
         _check_function(node["function_name"].lower(), len(node["arguments"]))
 
 
 def _check_function(name: str, arguments: int) -> None:
-    functions = _functions()
-    if name in functions["unstable"] or name in _REFUSED_SCALARS or name == "ago" or (name == "age" and arguments < 2):
+    catalogue = _functions()
+    if name in catalogue["unstable"] or name in _REFUSED_SCALARS or name == "ago" or (name == "age" and arguments < 2):
         raise ExpressionError(f"{name}() is not possible here: a plan must come out the same twice")
     if name == "unnest":
         raise ExpressionError("unnest() is not possible here: use `each:` for one event an element")
-    if name in functions["scalar"] or (name in functions["macro"] and name.startswith(_MACROS)):
+    if name in catalogue["scalar"] or (name in catalogue["macro"] and name.startswith(_MACROS)):
         return
-    if name in functions["aggregate"] or name in functions["window"]:
+    if name in catalogue["aggregate"] or name in catalogue["window"]:
         raise ExpressionError(f"{name}() is an aggregate: an expression sees one row")
-    if any(name in functions[kind] for kind in ("table", "table_macro", "pragma", "macro")):
+    if any(name in catalogue[kind] for kind in ("table", "table_macro", "pragma", "macro")):
         raise ExpressionError(f"{name}() is not possible here: an expression sees the row and nothing else")
-    close = get_close_matches(name, functions["scalar"], n=1)
+    close = get_close_matches(name, [*catalogue["scalar"], *functions.NAMES], n=1)
     raise ExpressionError(f"no function `{name}`" + (f"; did you mean `{close[0]}`?" if close else ""))
 
 
@@ -346,6 +358,18 @@ def comparisons(text: str, connection: duckdb.DuckDBPyConnection) -> Iterator[tu
         if not bound:
             for other in sides[1:]:
                 yield _text_of(sides[0], connection), _text_of(other, connection)
+
+
+def first_values(text: str, connection: duckdb.DuckDBPyConnection) -> Iterator[tuple[str, str]]:
+    """Yield the name of each function of ours that an expression calls, with the SQL of what it looks at."""
+    for node, bound in _nodes(_tree(text, connection)):
+        if functions.is_call(node) and not bound:
+            yield node["function_name"].lower(), _text_of(node["arguments"][0]["expression"], connection)
+
+
+def compiled(text: str, connection: duckdb.DuckDBPyConnection) -> str:
+    """Return a part of an expression, in its own words, as it can be run."""
+    return _compiled(text, _tree(text, connection))
 
 
 def _text_of(node: Node, connection: duckdb.DuckDBPyConnection) -> str:

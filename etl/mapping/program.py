@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from etl.job.mistakes import JobMistakes
 from etl.job.models import EventRule, Job, Time
-from etl.mapping import instants, kinds
+from etl.mapping import functions, instants, kinds
 from etl.mapping.binding import Binder
 from etl.mapping.columns import PLACES, Columns, mentioned, untyped
 from etl.mapping.contact import contact_layers
@@ -128,6 +128,7 @@ class _Compiler:
         self.bind = Binder(job, connection)
         self.lists: dict[int, Expression] = {}  # `each`, by rule
         self.schema = schema
+        functions.create(connection)
 
     def compile(self) -> Program:
         job, texts = self.job, dict(keyed_expressions(self.job))
