@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 
 from etl.job.mistakes import near
 from etl.job.section import Fault, raise_all
@@ -56,13 +57,36 @@ def _one(key: str, item: object) -> object:
         raise ValueError(f"{shown(key)} is a reason that clickreplay counts itself; give the filter another name")
     if item is None or (is_ready(key) and item is False):
         return None
-    if key == "anonymous" and item is not True:
+    if key == "methods":
+        return _list(item, "a list of methods such as [GET, POST]", _method)
+    if key == "status":
+        return _list(item, "a list of status numbers such as [200, 304]", _status)
+    if is_ready(key) and item is not True:
         raise ValueError(
             f"this filter is ready-made: expected true or false, found {shown(item)}; give an expression another name"
         )
     if is_ready(key):
-        return item
+        return True
     if isinstance(item, bool):
         wrong = f"no ready filter has this name{near(key, READY)}; expected an SQL expression, found {shown(item)}"
         raise ValueError(wrong)  # noqa: TRY004 - pydantic takes ValueError only
     return expression(item)
+
+
+def _list(value: object, expected: str, read: Callable[[object], object]) -> tuple[object, ...]:
+    """Return what a ready filter lets stay; one value is as good as a list of it."""
+    items = value if isinstance(value, list | tuple) else [value]
+    if not items:
+        raise ValueError(f"expected {expected}, found an empty list: every row would fall out")
+    found = tuple(read(item) for item in items)
+    if None in found:
+        raise ValueError(f"this filter is ready-made: expected {expected}, found {shown(items[found.index(None)])}")
+    return found
+
+
+def _method(item: object) -> str | None:
+    return item.upper() if isinstance(item, str) and re.fullmatch("[A-Za-z]+", item) else None
+
+
+def _status(item: object) -> int | None:
+    return int(str(item)) if re.fullmatch("[1-9][0-9][0-9]", str(item)) else None

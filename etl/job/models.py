@@ -308,6 +308,11 @@ class Job(Section):
         return {name: value for name, value in self.filters.items() if not is_ready(name)}
 
     @property
+    def row_filters(self) -> dict[str, object]:
+        """The filters that rows fall out by, in the file's order: an expression each, or what a ready one takes."""
+        return {name: value for name, value in self.filters.items() if name != "anonymous"}
+
+    @property
     def drops_anonymous(self) -> bool:
         """True where matches with neither locator nor keyValue are filtered (`anonymous`), not invalid."""
         return self.filters.get("anonymous") is True

@@ -24,10 +24,6 @@ def _remote(value: object) -> bool:
 #: The key, which of its values are not there yet, what they are called, and what an analyst can do meanwhile.
 NOT_YET: tuple[tuple[Where, Callable[[object], bool], str, str], ...] = (
     (("source", "path"), _remote, "reading from s3://, gs:// or https://", "copy the files to a local folder"),
-    (("filters", "bots"), _given, "the ready filter `bots`", "use an expression under another name"),
-    (("filters", "static"), _given, "the ready filter `static`", "use an expression under another name"),
-    (("filters", "methods"), _given, "the ready filter `methods`", "use an expression under another name"),
-    (("filters", "status"), _given, "the ready filter `status`", "use an expression under another name"),
 )
 
 

@@ -21,6 +21,7 @@ from etl.mapping.contact_lists import UNKNOWN, ContactLists, Mask
 from etl.mapping.joins import BATCH, Joins
 from etl.mapping.lookup_table import LookupInput
 from etl.mapping.program import EXPRESSION_FAILED, OUT, ROWS, Program, RuleProgram, compile_job, taken
+from etl.mapping.ready import know_bots
 from etl.sql import connect, fetch, quote
 from etl.tables import FAULT, PLACE
 
@@ -158,6 +159,8 @@ class Mapper:
         used = batch.select([*PLACE.names, *self.program.columns])
         joined, partners = self._joins.join(blank_to_null(used))
         self._connection.register(BATCH, joined)
+        if self.program.agents is not None:
+            know_bots(self._connection, self.program.agents)
         self._connection.execute(self.program.rows)
         result = Mapped(rows=batch.num_rows, partners=partners)
         self._count(result)

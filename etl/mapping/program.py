@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from etl.job.mistakes import JobMistakes
 from etl.job.models import EventRule, Job, Time
-from etl.mapping import functions, instants, kinds
+from etl.mapping import functions, instants, kinds, ready
 from etl.mapping.binding import Binder
 from etl.mapping.columns import PLACES, Columns, mentioned, untyped
 from etl.mapping.contact import contact_layers
@@ -74,6 +74,7 @@ class Program:
 
     columns: tuple[str, ...]
     joins: tuple[JoinProgram, ...]
+    agents: str | None  # the user agents of the batch, where bots are filtered
     rows: str
     filters: tuple[str, ...]
     rules: tuple[RuleProgram, ...]
@@ -97,6 +98,7 @@ def keyed_expressions(job: Job) -> Iterator[tuple[str, str]]:
     yield from ((f"let.{name}", text) for name, text in job.let.items())
     yield from ((f"lookups.{name}.on", lookup.on) for name, lookup in job.lookups.items())
     yield from ((f"filters.{name}", text) for name, text in job.named_filters.items())
+    yield from ready.looked_at(job)
     owners: list[tuple[str, Job | EventRule]] = [
         ("", job),
         *((f"events[{i}].", rule) for i, rule in enumerate(job.events)),
@@ -129,6 +131,7 @@ class _Compiler:
         self.lists: dict[int, Expression] = {}  # `each`, by rule
         self.schema = schema
         functions.create(connection)
+        ready.know_bots(connection, None)
 
     def compile(self) -> Program:
         job, texts = self.job, dict(keyed_expressions(self.job))
@@ -152,8 +155,9 @@ class _Compiler:
         rules = tuple(self._rule(index, rule, unfiltered, layers, scope) for index, rule in enumerate(self.job.events))
         if self.bind.mistakes:
             raise JobMistakes(self.job.path, self.bind.mistakes)
+        agents = ready.agents_of(unfiltered, scope) if "bots" in self.job.row_filters else None
         rows = f"CREATE OR REPLACE TEMP TABLE {ROWS} AS {layers.sql}"
-        return Program(columns.used, joins, rows, tuple(self.job.named_filters), rules)
+        return Program(columns.used, joins, agents, rows, tuple(self.job.row_filters), rules)
 
     def _windows_need_time(self) -> None:
         for rule in self.job.events:
@@ -164,8 +168,10 @@ class _Compiler:
 
     def _filters(self, layers: Layers, scope: Scope) -> Layers:
         found = {
-            f"!filter.{n}": self.bind.boolean(t, f"filters.{n}", scope, layers)
-            for n, t in self.job.named_filters.items()
+            f"!filter.{n}": ready.bound(n, value, self.bind, scope, layers)
+            if ready.is_ready(n)
+            else self.bind.boolean(str(value), f"filters.{n}", scope, layers)
+            for n, value in self.job.row_filters.items()
         }
         layers = layers.evaluate(found)
         cases = "".join(

@@ -15,7 +15,7 @@ from etl.cli import cli
 from etl.errors import Exit
 from etl.flow.summary import FILTERED
 from etl.job.document import read_document
-from etl.job.filters import RESERVED
+from etl.job.filters import READY, RESERVED
 from etl.job.notyet import NOT_YET
 from etl.job.read import read_text
 from schemas.faults import Fault, Whole, explain
@@ -200,9 +200,9 @@ def test_every_fault_of_a_value_is_explained_as_the_tool_does(fault: Fault) -> N
 
 
 def test_every_reason_of_filtered_is_explained() -> None:
-    """The names that a filter of one's own may not have, and those of withdrawn events."""
+    """The names that a filter of one's own may not have, those of the ready ones, and those of withdrawn events."""
     told = {row[0].strip("`") for row in _reasons("filtered")}
-    assert told == {*RESERVED, *FILTERED, "anonymous", "<name>"}
+    assert told == {*RESERVED, *FILTERED, *READY, "<name>"}
 
 
 def _words_in(folder: str, pattern: str) -> set[str]:

@@ -55,6 +55,31 @@ def test_a_ready_filter_is_no_expression_and_an_expression_no_ready_filter():
     assert "did you mean `anonymous`?" in mistakes(small(filters="{anonymus: true}"))["filters.anonymus"]
 
 
+def test_ready_filters_of_rows_stand_in_the_files_order_among_the_others():
+    read = job(small(filters="{status: 200, zebra: a = 1, bots: true, static: false, methods: [get, POST]}"))
+    assert read.row_filters == {"status": (200,), "zebra": "a = 1", "bots": True, "methods": ("GET", "POST")}
+    assert list(read.row_filters) == ["status", "zebra", "bots", "methods"]
+    assert read.named_filters == {"zebra": "a = 1"}
+
+
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [
+        ("bots: ua like '%bot%'", "expected true or false"),
+        ("static: [png]", "expected true or false"),
+        ("methods: true", "expected a list of methods such as [GET, POST], found `true`"),
+        ("methods: []", "every row would fall out"),
+        ("methods: ['GET POST']", "found `GET POST`"),
+        ("status: [2xx]", "expected a list of status numbers such as [200, 304], found `2xx`"),
+        ("status: [200, 20]", "found `20`"),
+        ("status: true", "found `true`"),
+    ],
+)
+def test_a_ready_filter_says_what_it_takes(written, words):
+    key = f"filters.{written.split(':')[0]}"
+    assert words in mistakes(small(filters=f"{{{written}}}"))[key]
+
+
 def test_dedupe_has_three_forms():
     read = job(DESIGN)
     assert read.dedupe["default"] == Dedupe(kind="exact")

@@ -154,10 +154,6 @@ def test_a_key_written_where_its_name_belongs_is_never_shown():
         ("source.path", changed("visits.csv", "s3://bucket/visits.csv", SMALL)),
         ("source.path", changed("visits.csv", "[a.csv, 'GS://bucket/visits.csv']", SMALL)),
         ("source.path", changed("visits.csv", "https://example.com/visits.csv", SMALL)),
-        ("filters.bots", small(filters="{bots: true}")),
-        ("filters.static", small(filters="{static: true}")),
-        ("filters.methods", small(filters="{methods: [GET]}")),
-        ("filters.status", small(filters="{status: [200, 304]}")),
     ],
 )
 def test_what_this_version_does_not_have_yet_is_refused_with_words(key, text):
