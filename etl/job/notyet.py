@@ -12,10 +12,6 @@ from etl.job.mistakes import Where
 from etl.job.section import Fault
 
 
-def _given(value: object) -> bool:
-    return value is not None and value is not False and value != {} and value != []
-
-
 def _remote(value: object) -> bool:
     paths = value if isinstance(value, list | tuple) else [value]
     return any(isinstance(p, str) and p.lower().startswith(("s3://", "gs://", "https://", "http://")) for p in paths)
