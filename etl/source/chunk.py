@@ -74,3 +74,12 @@ class FileReader(Protocol):
 def readable(raw: bytes) -> str:
     """Return `raw` as text for people: cut, and what is no UTF-8 escaped."""
     return raw[: KEPT_TEXT * 4].decode("utf-8", "backslashreplace")[:KEPT_TEXT]
+
+
+def is_text(raw: bytes) -> bool:
+    """Return whether `raw` is text in UTF-8."""
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from pyarrow import csv
 
-from etl.source.chunk import Ints
+from etl.source.chunk import Ints, is_text
 from etl.source.csv_record import parse_record, write_record
 
 _NEWLINE, _RETURN, _QUOTE = 0x0A, 0x0D, 0x22
@@ -201,24 +201,16 @@ def _sound_text(
 ) -> npt.NDArray[np.bool_]:
     """Mark the records that are UTF-8; add the others to `bad`, unless they are there already (`keep` false)."""
     sound = np.ones(len(starts), np.bool_)
-    if _is_text(data[:consumed]):
+    if is_text(data[:consumed]):
         return sound
     high: Ints = np.concatenate((np.zeros(1, np.int64), np.cumsum(octets[:consumed] >= 0x80, dtype=np.int64)))
     for index in np.flatnonzero(high[ends] - high[starts]).tolist():
         raw = data[starts[index] : ends[index]]
-        if not _is_text(raw):
+        if not is_text(raw):
             sound[index] = False
             if keep[index]:
                 bad.append((int(leads[index]), "utf8", raw))
     return sound
-
-
-def _is_text(raw: bytes) -> bool:
-    try:
-        raw.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _kept(

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from etl.source.chunk import Ints, Unread, readable
+from etl.source.chunk import Ints, Unread, is_text, readable
 from etl.source.lines import whole_lines
 from etl.source.streams import Read
 
@@ -69,7 +69,7 @@ def _sorted_out(connection: duckdb.DuckDBPyConnection, data: bytes, file: int, n
         high = np.concatenate((np.zeros(1, np.int64), np.cumsum(octets >= 0x80)))
         encoded = np.ones(count, np.bool_)
         for index in np.flatnonzero(np.diff(high[offsets]) > 0).tolist():
-            encoded[index] = _is_text(data[offsets[index] : offsets[index + 1]])
+            encoded[index] = is_text(data[offsets[index] : offsets[index + 1]])
         text = pc.if_else(pa.array(encoded), raw, pa.scalar(b"")).cast(pa.string())
     sound = opening & encoded
     sound &= _valid(connection, text)
@@ -94,14 +94,6 @@ def _nan_to_null(lines: pa.Array) -> pa.Array:
     """Return the lines with null for NaN and infinity, before these make a number of a column of texts or objects."""
     marked = pc.replace_substring_regex(lines, _STRING_OR_NAN, rf"\1{_MARK}")
     return pc.replace_substring(pc.replace_substring(marked, f'"{_MARK}', '"'), _MARK, "null")
-
-
-def _is_text(raw: bytes) -> bool:
-    try:
-        raw.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _valid(connection: duckdb.DuckDBPyConnection, text: pa.Array) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from etl.source.chunk import Ints
+from etl.source.chunk import Ints, is_text
 
 Flags = npt.NDArray[np.bool_]
 
@@ -135,22 +135,14 @@ class Block(Octets):
 
     def misread(self) -> Ints:
         """Return the lines that are no UTF-8."""
-        if bytes(self.data).isascii() or _is_text(bytes(self.data)):
+        if bytes(self.data).isascii() or is_text(bytes(self.data)):
             return np.empty(0, np.int64)
         high = np.concatenate((np.zeros(1, np.int64), np.cumsum(self.octets >= 0x80, dtype=np.int64)))
         suspects = np.flatnonzero(high[self.ends] > high[self.starts]).tolist()
-        return np.array([index for index in suspects if not _is_text(self.line(index))], np.int64)
+        return np.array([index for index in suspects if not is_text(self.line(index))], np.int64)
 
 
 def array_octets(array: pa.Array) -> tuple[Octets, Ints, Ints]:
     """Return the bytes of an array of texts, and where each one starts and ends."""
     offsets = np.frombuffer(array.buffers()[1], np.int32, len(array) + 1, array.offset * 4).astype(np.int64)
     return Octets(array.buffers()[2] or b""), offsets[:-1], offsets[1:]
-
-
-def _is_text(raw: bytes) -> bool:
-    try:
-        raw.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
