@@ -66,9 +66,14 @@ class Setup:
         return self.method == "past_events"
 
     def server(self) -> Settings:
-        """Return what the sandbox shall be like: no limit, the types checked, these faults."""
+        """Return what the sandbox shall be like: no limit, to the age of events neither, the types checked, these faults."""
         return Settings(
-            limit_event=None, limit_past_events=None, limit_other=None, check_types=True, misbehaviour=self.faults
+            limit_event=None,
+            limit_past_events=None,
+            limit_other=None,
+            depth_days=None,
+            check_types=True,
+            misbehaviour=self.faults,
         )
 
 

@@ -18,7 +18,9 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Child]]:
     with ExitStack() as stack:
 
         def start(name: str = "record", misbehaviour: Misbehaviour | None = None, **settings: object) -> Child:
-            asked = Settings(limit_event=None, misbehaviour=misbehaviour or Misbehaviour(), **settings)  # type: ignore[arg-type]
+            # No limit to how old an event may be: the tests' own days grow old.
+            given = {"limit_event": None, "depth_days": None} | settings
+            asked = Settings(misbehaviour=misbehaviour or Misbehaviour(), **given)  # type: ignore[arg-type]
             return stack.enter_context(start_child(tmp_path / f"{name}.sqlite", asked))
 
         yield start
