@@ -11,6 +11,7 @@ import pyarrow as pa
 from etl.errors import ClickreplayError, InputError, JobError
 from etl.flow.contacts import find_contacts
 from etl.job.models import Job, Lookup
+from etl.job.models import Source as SourceSection
 from etl.job.template import fill
 from etl.mapping.lookup_table import LookupInput
 from etl.source.formats import format_of
@@ -46,7 +47,7 @@ def open_beside(job: Job, day: date | None) -> Beside:
 def open_lookup(job: Job, name: str, day: date | None) -> Source:
     """Open the files of one lookup, by the source's own room: text stays text."""
     try:
-        source = open_source(lookup_settings(job.lookups[name], day), job.folder)
+        source = open_source(file_settings(job.lookups[name], day), job.folder)
     except (InputError, JobError) as error:
         raise _named(error, name) from error
     if not source.schema.names:
@@ -57,22 +58,25 @@ def open_lookup(job: Job, name: str, day: date | None) -> Source:
 
 def is_ndjson(job: Job, name: str, day: date | None) -> bool:
     """Say whether a lookup's files are NDJSON."""
-    settings = lookup_settings(job.lookups[name], day)
+    settings = file_settings(job.lookups[name], day)
     try:
         return format_of(find_inputs(settings.paths, job.folder), settings) == "ndjson"
     except (InputError, JobError) as error:
         raise _named(error, name) from error
 
 
-def lookup_settings(lookup: Lookup, day: date | None) -> SourceSettings:
-    """Return what the source room must know of a lookup, its templates filled; raise JobError where a date is missing."""
+def file_settings(files: Lookup | SourceSection, day: date | None) -> SourceSettings:
+    """Return what the source room must know of a section's files, its templates filled.
+
+    Raises JobError where a date is missing.
+    """
     return SourceSettings(
-        paths=tuple(fill(path, day) for path in lookup.path),
-        format=lookup.format,
-        delimiter=lookup.delimiter,
-        encoding=lookup.encoding,
-        decimal=lookup.decimal,
-        columns=lookup.columns,
+        paths=tuple(fill(path, day) for path in files.path),
+        format=files.format,
+        delimiter=files.delimiter,
+        encoding=files.encoding,
+        decimal=files.decimal,
+        columns=files.columns,
     )
 
 

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from hashlib import sha256
 
 import pyarrow as pa
 
 from etl.errors import InputError
-from etl.flow.beside import Beside, is_ndjson, open_beside, open_lookup
+from etl.flow.beside import Beside, file_settings, is_ndjson, open_beside, open_lookup
 from etl.flow.transform import Transform
 from etl.job.fingerprint import mapping_hash
 from etl.job.models import Job
-from etl.job.template import fill
 from etl.source.access_log import detect_log
 from etl.source.formats import format_of
 from etl.source.inputs import Input, find_inputs
@@ -26,16 +25,7 @@ from etl.source.settings import SourceSettings
 def settings_of(job: Job, day: date | None) -> SourceSettings:
     """Return what the source room must know of a job, its templates filled; raise JobError where a date is missing."""
     source = job.source
-    return SourceSettings(
-        paths=tuple(fill(path, day) for path in source.path),
-        format=source.format,
-        delimiter=source.delimiter,
-        encoding=source.encoding,
-        decimal=source.decimal,
-        columns=source.columns,
-        explode=source.explode,
-        log_format=source.log_format,
-    )
+    return replace(file_settings(source, day), explode=source.explode, log_format=source.log_format)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,11 +123,6 @@ def describe(job: Job, day: date | None) -> Described:
     source = open_source(settings, job.folder)
     columns = source.schema
     return Described(Transform(job, columns).schema if job.transform and columns.names else columns, source.notes)
-
-
-def columns_of(job: Job, day: date | None) -> pa.Schema | None:
-    """Return the columns that `describe` finds."""
-    return describe(job, day).columns
 
 
 def lookup_columns_of(job: Job, day: date | None) -> dict[str, pa.Schema] | None:

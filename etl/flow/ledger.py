@@ -57,7 +57,7 @@ def _whole(place: Place, checkpoint: Checkpoint) -> list[Segment]:
     lost = {segment.run: segment for segment in segments if not _is_whole(place.ledger / segment.file, segment)}
     for number, segment in lost.items():
         run = checkpoint.run(number)
-        if not (place.run(run.name) / "outbox.parquet").exists():
+        if not place.has_outbox(run.name):
             raise StateError(
                 f"the ledger's file {place.ledger / segment.file} is missing or damaged, and the outbox of its run is gone",
                 hint="restore the state folder from a backup: without it events would be sent twice",

@@ -201,7 +201,7 @@ class _Planner:
 
     def _since(self, staged: Path, sql) -> datetime | None:  # type: ignore[no-untyped-def]
         """Return the earliest time that matters in the ledger: that of the first event; None where an id says nothing of its time."""
-        if any(shape.given_id for shape in self.preparer.shapes):
+        if self.job.gives_ids:
             return None
         (first,) = fetch(sql, f"SELECT min(instant) AS first FROM read_parquet({literal(str(staged))})")[
             "first"

@@ -137,7 +137,7 @@ class Caller:
 
     def _has_outbox(self, run: RunRow) -> bool:
         """Say whether a plan can still be posted; of a run that has begun, a lost outbox is told when it is posted."""
-        return run.state != "planned" or (self.place.run(run.name) / "outbox.parquet").exists()
+        return run.state != "planned" or self.place.has_outbox(run.name)
 
     @contextmanager
     def _opened(self) -> Iterator[Checkpoint]:
@@ -295,8 +295,7 @@ class Caller:
         delivery = self.job.delivery
         live = delivery.method == "event"
         outbox, books = self.place.outbox(run.name), Books.from_json(run.books)
-        own_ids = any((rule.id or self.job.id) for rule in self.job.events)
-        timed = not own_ids and run.mapping == mapping_hash(self.job)
+        timed = not self.job.gives_ids and run.mapping == mapping_hash(self.job)
         since = datetime.fromisoformat(books.first) if books.first and timed else None
         contacts = contact_lists(find_contacts(self.job, self.choice.day))
         with (

@@ -101,10 +101,14 @@ class Place:
         """The folder of a run."""
         return self.folder / "runs" / name
 
+    def has_outbox(self, name: str) -> bool:
+        """True where the outbox of a run is there."""
+        return (self.run(name) / "outbox.parquet").exists()
+
     def outbox(self, name: str) -> Path:
         """The outbox of a run; StateError where it is gone: only it knows what the run's events are."""
         path = self.run(name) / "outbox.parquet"
-        if not path.exists():
+        if not self.has_outbox(name):
             raise StateError(
                 f"the outbox of run {name} is gone: {path}",
                 hint="restore the state folder from a backup: without it nobody knows what was sent, and it would be sent again",

@@ -313,6 +313,11 @@ class Job(Section):
         return {name: value for name, value in self.filters.items() if name != "anonymous"}
 
     @property
+    def gives_ids(self) -> bool:
+        """True where the job itself says of some events what makes them the same (`id`): such ids say nothing of time."""
+        return any((rule.id or self.id) is not None for rule in self.events)
+
+    @property
     def drops_anonymous(self) -> bool:
         """True where matches with neither locator nor keyValue are filtered (`anonymous`), not invalid."""
         return self.filters.get("anonymous") is True

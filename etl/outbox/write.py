@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -67,14 +66,6 @@ def write_outbox(path: Path, staged: Path, types: tuple[str, ...], connection: d
     for rule, number in rules.items():
         by_type[types[rule]] += number
     return Written(count, by_type, span["keys"], span["first"], span["last"])
-
-
-def write_quarantine(path: Path, tables: Iterable[pa.Table], schema: pa.Schema) -> None:
-    """Write the quarantine, readable by its owner alone."""
-    create_private(path)
-    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
-        for table in tables:
-            writer.write_table(table)
 
 
 def create_private(path: Path) -> None:

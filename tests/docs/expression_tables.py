@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from etl.flow.inputs import columns_of
+from etl.flow.inputs import describe
 from etl.job.read import JobMistakes, read_job, read_text
 from etl.mapping.mapper import Mapper
 from etl.mapping.program import check_against
@@ -61,7 +61,7 @@ def complaint_of(expression: str) -> str:
     key = "events[0].where"
     try:
         job = read_job(ROOT / "jobs" / "shop.yaml", [f"{key}={expression}"])
-        columns = columns_of(job, None)
+        columns = describe(job, None).columns
         assert columns is not None
         check_against(job, columns)
     except JobMistakes as error:

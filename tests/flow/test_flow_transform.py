@@ -8,7 +8,7 @@ import pytest
 from planned import HEAD, Planned, csv_text, plan
 
 from etl.errors import JobError
-from etl.flow.inputs import columns_of
+from etl.flow.inputs import describe
 from etl.job.fingerprint import mapping_hash
 from etl.job.read import JobMistakes, read_text
 from etl.source.chunk import Limits
@@ -99,7 +99,7 @@ def test_expressions_are_checked_against_what_comes_out_of_it(tmp_path: Path) ->
     with pytest.raises(JobMistakes, match="no column `sku`"):
         with_code(tmp_path, 'def clean(rows):\n    return rows.rename(columns={"sku": "product"})')
     job = read_text(HEAD + RULE, tmp_path / "job.yaml")
-    columns = columns_of(job, None)
+    columns = describe(job, None).columns
     assert columns is not None
     assert columns.names == ["user", "time", "product", "price"]
 

@@ -39,18 +39,13 @@ class LineFile:
     def chunks(self, columns: Sequence[str] | None) -> Iterator[Chunk]:
         """Yield the lines that fit as rows, with those of `columns` that there are; the others are unread."""
         wanted = [name for name in self.schema.names if columns is None or name in columns]
-        line = 1
-        with open_text(self._item, self._encoding) as read:
-            for lines in whole_lines(read, self._limits.block, self._limits.line):
-                if lines.too_long:
-                    yield too_long(self._number, line, lines.data)
-                    line += 1
-                elif lines.data:
-                    block = Block(lines.data)
-                    chunk = self._chunk(block, line, wanted)
-                    line += len(block.starts)
-                    if len(chunk.rows) or chunk.unread:
-                        yield chunk
+        for line, block in blocks(self._item, self._encoding, self._limits):
+            if not isinstance(block, Block):
+                yield too_long(self._number, line, block)
+                continue
+            chunk = self._chunk(block, line, wanted)
+            if len(chunk.rows) or chunk.unread:
+                yield chunk
 
     def _chunk(self, block: Block, line: int, wanted: Sequence[str]) -> Chunk:
         filled_lines = ~block.blank()
@@ -80,6 +75,20 @@ def unread_lines(file: int, block: Block, line: int, bad: Sequence[int], misread
         Unread(file, line + index, "utf8" if index in misread else "log_line", readable(block.line(index)))
         for index in bad
     )
+
+
+def blocks(item: Input, encoding: str, limits: Limits) -> Iterator[tuple[int, Block | bytes]]:
+    """Yield a log's lines in blocks, each with the number of its first line; of a line beyond the limit its start."""
+    line = 1
+    with open_text(item, encoding) as read:
+        for lines in whole_lines(read, limits.block, limits.line):
+            if lines.too_long:
+                yield line, lines.data
+                line += 1
+            elif lines.data:
+                block = Block(lines.data)
+                yield line, block
+                line += len(block.starts)
 
 
 def too_long(file: int, line: int, start: bytes) -> Chunk:

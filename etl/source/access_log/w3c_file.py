@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pyarrow as pa
 
-from etl.source.access_log.line_file import first_line, table_of, too_long, unread_lines
+from etl.source.access_log.line_file import blocks, first_line, table_of, too_long, unread_lines
 from etl.source.access_log.octets import Block, Flags
 from etl.source.access_log.vocabulary import VOCABULARY
 from etl.source.access_log.w3c_columns import w3c_columns
@@ -49,16 +49,11 @@ class W3cFile:
         """Yield the lines that fit as rows, with those of `columns` that there are; the others are unread."""
         wanted = [name for name in self.schema.names if columns is None or name in columns]
         directives = Directives(self._given)
-        line = 1
-        with open_text(self._item, self._encoding) as read:
-            for lines in whole_lines(read, self._limits.block, self._limits.line):
-                if lines.too_long:
-                    yield too_long(self._number, line, lines.data)
-                    line += 1
-                elif lines.data:
-                    block = Block(lines.data)
-                    yield from self._block(block, line, directives, wanted)
-                    line += len(block.starts)
+        for line, block in blocks(self._item, self._encoding, self._limits):
+            if isinstance(block, Block):
+                yield from self._block(block, line, directives, wanted)
+            else:
+                yield too_long(self._number, line, block)
 
     def _layouts(self) -> Iterator[W3cLayout]:
         directives = Directives(self._given)
