@@ -171,7 +171,7 @@ class Preparer:
         good = self._as_lines(shape, lines.append_column(GROUP, _keys(owner)), verdict.good)
         good = good.filter(pa.array(~bad[owner]))
         if good.num_rows:
-            folded = fold(shape.keeping_repeats(), good, self._sql)
+            folded = fold(shape.keeping_repeats(), good)
             whole = folded.events.set_column(folded.events.column_names.index("_lines"), "_lines", _ones(folded.events))
             self._events(shape, whole, batch, result)
 
@@ -185,7 +185,7 @@ class Preparer:
     def fold(self, shape: Shape, lines: pa.Table) -> Prepared:
         """Fold lines whose carts are whole, sorted by cart and place; what is invalid now is so with all its lines (RULES §3)."""
         result = Prepared(self._files)
-        folded = fold(shape, lines, self._sql)
+        folded = fold(shape, lines)
         result.repeats = folded.repeats
         lost = folded.invalid
         result.refuse(self._refused(shape, lost, [[reason] for reason in lost["reason"].to_pylist()]))

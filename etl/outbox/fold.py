@@ -1,19 +1,19 @@
 """Lines become events: the lines of one cart, in the order of their places, as one event (RULES §4).
 
-The tables given here hold whole groups only; sorting them, out of core, is `staging`'s work.
+The tables given here hold whole groups only; sorting them, out of core, is `staging`'s work. Sorted, a cart is a stretch of lines, and all
+that is asked of carts is asked of stretches.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
-from etl.outbox import identity
 from etl.outbox.shape import PRODUCTS, PRODUCTS_CONTENT, Shape
-from etl.sql import fetch, quote
 from etl.tables import ELEMENT, FILE, LOCATORS, ORDINAL, ROW
 
 GROUP = "_group"
@@ -21,80 +21,47 @@ BAD = "_bad"  # a line that is invalid, or stands for one: its cart is not sent 
 CLEARED = "cleared"
 JSON, CONTENT = "_json", "_content"
 LINES = "_lines"  # how many lines an event was folded from
-POSITION = "_position"
 
 _PLACE = (FILE, ROW, ELEMENT, ORDINAL, "_item")
+
+_Flags = NDArray[np.bool_]
+_Numbers = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
 class Folded:
     """Whole events with the columns of a match, and the lines that are in none."""
 
-    events: pa.Table  # one row an event: as a match, with `products`, `_products`, `_lines`
-    lines: pa.Table  # the lines of those events: `_group` and place
+    events: pa.Table  # one row an event: as a match, with `products`, `_products`, `_products_count`, `_lines`
+    lines: pa.Table  # the lines of those events: `_group`, `_json` and place
     repeats: int  # lines equal to another of their cart
-    invalid: pa.Table  # lines in no event: place, `_json`, `reason` (cart_line, lines_differ)
+    invalid: pa.Table  # lines in no event: as `lines`, and `reason` (cart_line, lines_differ)
 
 
-def fold(shape: Shape, lines: pa.Table, connection: duckdb.DuckDBPyConnection) -> Folded:
+def fold(shape: Shape, lines: pa.Table) -> Folded:
     """Fold lines into events, `lines` being sorted by group and place.
 
     Columns: place, `_group`, `_bad`, `key`, `instant`, locators, event columns, `id` where the job gives one, `cleared`,
     `_json`, `_content`.
     """
-    lines = lines.append_column(POSITION, pa.array(range(lines.num_rows), pa.int64()))
-    connection.register("lines", lines)
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE marked AS {_marked(shape)}")
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE carts AS {_carts(shape)}")
-    place = ", ".join(f"m.{quote(c)}" for c in (*_PLACE, GROUP, JSON))
-    repeats = connection.execute("SELECT count(*) FROM marked WHERE repeat AND NOT poisoned").fetchall()[0][0]
-    invalid = fetch(
-        connection,
-        f"SELECT {place}, CASE WHEN poisoned THEN 'cart_line' ELSE 'lines_differ' END AS reason "
-        f"FROM marked m LEFT JOIN carts c ON m.{GROUP} = c.{GROUP} "
-        f"WHERE NOT m.{BAD} AND (m.poisoned OR (NOT repeat AND differ)) ORDER BY m.{POSITION}",
+    lines = lines.combine_chunks()
+    cart = _stretches(lines[GROUP])
+    bad = _flags(lines[BAD])
+    poisoned = _any_by(cart, bad)[cart]
+    repeat = np.zeros(len(cart), dtype=bool) if shape.keeps_repeats else _repeats(shape, lines, cart)
+    kept = np.flatnonzero(~repeat & ~poisoned)
+    events, differ = _carts(shape, lines.take(pa.array(kept)), _renumbered(cart[kept]))
+    apart = np.zeros(len(cart), dtype=bool)
+    apart[kept] = differ
+    reason = np.where(poisoned, "cart_line", "lines_differ")
+    lost = np.flatnonzero(~bad & (poisoned | apart))
+    known = lines.select([*_PLACE, GROUP, JSON])
+    return Folded(
+        events=events,
+        lines=known.take(pa.array(kept[~differ])),
+        repeats=int((repeat & ~poisoned).sum()),
+        invalid=known.take(pa.array(lost)).append_column("reason", pa.array(reason[lost], pa.string())),
     )
-    events = fetch(connection, f"SELECT * EXCLUDE (differ) FROM carts WHERE NOT differ ORDER BY {POSITION}")
-    kept = fetch(
-        connection,
-        f"SELECT {place} FROM marked m JOIN carts c ON m.{GROUP} = c.{GROUP} WHERE NOT repeat AND NOT differ ORDER BY m.{POSITION}",
-    )
-    connection.unregister("lines")
-    return Folded(events.drop_columns([POSITION]), kept, repeats, invalid)
-
-
-def _marked(shape: Shape) -> str:
-    """Every line with: does its cart hold a bad line, is it equal to an earlier one of its cart."""
-    values = [(CONTENT, quote(CONTENT))]
-    values += [(c.column, identity.column_text(c.column, c.kind)) for c in shape.event_columns]
-    same = f"row_number() OVER (PARTITION BY {GROUP}, md5({identity.content(values)}) ORDER BY {POSITION}) > 1"
-    repeat = "false" if shape.keeps_repeats else same
-    return f"SELECT *, {repeat} AS repeat, bool_or({BAD}) OVER (PARTITION BY {GROUP}) AS poisoned FROM lines"
-
-
-def _carts(shape: Shape) -> str:
-    """One row a cart: the last line's time and place, event-level values that must agree, products in row order."""
-    agreed = [f"contact.{locator}" for locator in LOCATORS]
-    agreed += [c.column for c in shape.event_columns]
-    agreed += ["id"] if shape.given_id else []
-    columns = [f"arg_max({quote(c)}, {POSITION}) AS {quote(c)}" for c in _PLACE if c != ELEMENT]
-    # arg_max passes over nulls, and an element may be null.
-    columns.append(f"arg_max(struct_pack(v := {ELEMENT}), {POSITION}).v AS {ELEMENT}")
-    columns.append(f"arg_max(struct_pack(v := instant), {POSITION}).v AS instant")
-    columns += [f"any_value({quote('key')}) AS {quote('key')}", f"max({POSITION}) AS {POSITION}"]
-    columns += [f"min({quote(c)}) AS {quote(c)}" for c in agreed]
-    different = " OR ".join(f"min({quote(c)}) IS DISTINCT FROM max({quote(c)})" for c in (*agreed, CLEARED))
-    columns.append(f"({different}) AS differ")
-    columns.append(f"bool_and({CLEARED}) AS {CLEARED}")
-    listed = f"coalesce(string_agg({JSON}, ',' ORDER BY {POSITION}) FILTER (NOT {CLEARED}), '')"
-    columns.append(f"'[' || {listed} || ']' AS {PRODUCTS}")
-    content = identity.prefixed_present(CONTENT)
-    columns.append(
-        f"coalesce(string_agg({content}, '' ORDER BY {POSITION}) FILTER (NOT {CLEARED}), '') AS {PRODUCTS_CONTENT}"
-    )
-    columns.append(f"CAST(count(*) FILTER (NOT {CLEARED}) AS BIGINT) AS _products_count")
-    columns.append(f"CAST(count(*) AS BIGINT) AS {LINES}")
-    return f"SELECT {GROUP}, {', '.join(columns)} FROM marked WHERE NOT repeat AND NOT poisoned GROUP BY {GROUP}"
 
 
 def whole_groups(lines: pa.Table) -> tuple[pa.Table, pa.Table]:
@@ -102,3 +69,90 @@ def whole_groups(lines: pa.Table) -> tuple[pa.Table, pa.Table]:
     groups = lines[GROUP]
     last = pc.index(groups, groups[-1]).as_py()
     return lines.slice(0, last), lines.slice(last)
+
+
+def _carts(shape: Shape, lines: pa.Table, cart: _Numbers) -> tuple[pa.Table, _Flags]:
+    """Return one row a cart: the last line's time and place, values that must agree, products in row order.
+
+    Carts whose lines differ where they must agree are left out; of which lines that holds is the second answer.
+    """
+    cleared = _flags(lines[CLEARED])
+    sold = np.flatnonzero(~cleared)
+    agreed = [*(f"contact.{locator}" for locator in LOCATORS), *(c.column for c in shape.event_columns)]
+    agreed += ["id"] if shape.given_id else []
+    differ = _any_by(cart, cleared) & _any_by(cart, ~cleared)
+    last = np.flatnonzero(np.diff(cart, append=-1))
+    columns = {name: lines[name].take(pa.array(last)) for name in (*_PLACE, GROUP, "key", "instant")}
+    for name in agreed:
+        columns[name], apart = _agreed(cart, lines[name])
+        differ |= apart
+    json, content = (lines[name].take(pa.array(sold)) for name in (JSON, CONTENT))
+    count = np.bincount(cart[sold], minlength=len(last))
+    prefixed = pc.binary_join_element_wise(pc.binary_length(content).cast(pa.string()), content, ":")
+    columns[CLEARED] = pa.array(~_any_by(cart, ~cleared))
+    columns[PRODUCTS] = pc.binary_join_element_wise("[", _joined(json, count, ","), "]", "")
+    columns[PRODUCTS_CONTENT] = _joined(prefixed, count, "")
+    columns["_products_count"] = pa.array(count, pa.int64())
+    columns[LINES] = pa.array(np.bincount(cart, minlength=len(last)), pa.int64())
+    return pa.table(columns).filter(pa.array(~differ)), differ[cart]
+
+
+def _repeats(shape: Shape, lines: pa.Table, cart: _Numbers) -> _Flags:
+    """Say which lines are equal in all mapped values to an earlier one of their cart."""
+    values = [_codes(lines[name])[0] for name in (CONTENT, *(c.column for c in shape.event_columns))]
+    order = np.lexsort((*values, cart))  # stable: of equal lines the first stays first
+    same = np.ones(max(len(cart) - 1, 0), dtype=bool)
+    for numbers in (cart, *values):
+        same &= np.diff(numbers[order]) == 0
+    repeat = np.zeros(len(cart), dtype=bool)
+    repeat[order[1:][same]] = True
+    return repeat
+
+
+def _agreed(cart: _Numbers, column: pa.ChunkedArray) -> tuple[pa.Array, _Flags]:
+    """Return each cart's one value (null where no line has it), and the carts in which two values stand."""
+    codes, values = _codes(column)
+    starts = np.flatnonzero(np.diff(cart, prepend=-1))
+    if len(starts) == 0:
+        return values, np.zeros(0, dtype=bool)
+    most = np.maximum.reduceat(codes, starts)
+    least = np.minimum.reduceat(np.where(codes < 0, len(values), codes), starts)
+    return values.take(pa.array(most, mask=most < 0)), (most >= 0) & (least != most)
+
+
+def _codes(column: pa.ChunkedArray) -> tuple[_Numbers, pa.Array]:
+    """Return a number for each value, -1 where it is null, and the values by their numbers."""
+    encoded = column.combine_chunks().dictionary_encode()
+    numbers: _Numbers = pc.fill_null(encoded.indices, -1).to_numpy().astype(np.int64)
+    return numbers, encoded.dictionary
+
+
+def _joined(texts: pa.ChunkedArray, count: _Numbers, separator: str) -> pa.Array:
+    """Join the texts of each cart, of which `count` follow each other."""
+    ends = pa.array(np.concatenate([[0], np.cumsum(count)]), pa.int32())
+    return pc.binary_join(pa.ListArray.from_arrays(ends, texts.combine_chunks()), separator)
+
+
+def _stretches(groups: pa.ChunkedArray) -> _Numbers:
+    """Number the stretches of equal values from 0."""
+    if len(groups) == 0:
+        return np.zeros(0, dtype=np.int64)
+    changes = pc.not_equal(groups.slice(1), groups.slice(0, len(groups) - 1))
+    return np.concatenate([[0], np.cumsum(_flags(changes))])
+
+
+def _renumbered(cart: _Numbers) -> _Numbers:
+    """Number carts from 0 without gaps, where some have lost all their lines."""
+    return np.cumsum(np.diff(cart, prepend=-1) != 0) - 1
+
+
+def _any_by(cart: _Numbers, flags: _Flags) -> _Flags:
+    """Say of each cart whether the flag is up in one of its lines."""
+    found = np.zeros(int(cart[-1]) + 1 if len(cart) else 0, dtype=bool)
+    found[cart[flags]] = True
+    return found
+
+
+def _flags(column: pa.ChunkedArray) -> _Flags:
+    flags: _Flags = column.to_numpy()
+    return flags
