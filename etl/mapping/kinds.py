@@ -42,10 +42,13 @@ def is_list(kind: str) -> bool:
     return kind.endswith("]")
 
 
-def text(sql: str, kind: str) -> str:
-    """Text as it stands; a whole number in a floating column without `.0` (RULES §3); a list or struct as JSON."""
+def text(sql: str, kind: str, *, blank: bool = True) -> str:
+    """Text as it stands; a whole number in a floating column without `.0` (RULES §3); a list or struct as JSON.
+
+    `blank` says whether a text may be blank: a column's own texts are not, they are null then.
+    """
     if is_text(kind):
-        return f"CASE WHEN trim({sql}) <> '' THEN {sql} END"
+        return _given(sql, blank)
     if kind in _FLOATS:
         return _float_text(sql)
     if kind.startswith("DECIMAL"):
@@ -55,6 +58,10 @@ def text(sql: str, kind: str) -> str:
     if _is_nested(kind) or kind == "JSON":
         return _without_nan(f"CAST(to_json({sql}) AS VARCHAR)", kind)
     return f"CAST({sql} AS VARCHAR)"
+
+
+def _given(sql: str, blank: bool) -> str:
+    return f"CASE WHEN trim({sql}) <> '' THEN {sql} END" if blank else sql
 
 
 def _is_nested(kind: str) -> bool:
@@ -79,14 +86,14 @@ def _float_text(sql: str) -> str:
     )
 
 
-def number(sql: str, kind: str, decimal: str = ".") -> Cast:
+def number(sql: str, kind: str, decimal: str = ".", *, blank: bool = True) -> Cast:
     """A double; text that is none is `not_a_number`. `decimal` is the decimal sign of the source's texts."""
     if is_number(kind):
         # By its text, a FLOAT that an expression made is 19.99 and not 19.989999771118164.
         value = f"CAST(CAST({sql} AS VARCHAR) AS DOUBLE)" if kind == "FLOAT" else f"CAST({sql} AS DOUBLE)"
         return Cast(f"CASE WHEN NOT isnan({value}) THEN {value} END")
     if is_text(kind):
-        given = f"CASE WHEN trim({sql}) <> '' THEN {sql} END"
+        given = _given(sql, blank)
         value = f"TRY_CAST({point(given, decimal)} AS DOUBLE)"
         return Cast(
             f"CASE WHEN NOT isnan({value}) THEN {value} END",
@@ -120,13 +127,13 @@ def flag(sql: str, kind: str) -> Cast:
     return Cast("CAST(NULL AS BIGINT)", f"({sql}) IS NOT NULL", "not_0_or_1")
 
 
-def texts(sql: str, kind: str) -> str:
+def texts(sql: str, kind: str, *, blank: bool = True) -> str:
     """A list of texts: a list's elements that are not blank, or the one value; an empty list is null."""
     if is_list(kind):
         element = kind[: kind.rindex("[")]
         each = f"list_filter(list_transform({sql}, lambda x: {text('x', element)}), lambda x: x IS NOT NULL)"
         return f"CASE WHEN len({each}) > 0 THEN {each} END"
-    one = text(sql, kind)
+    one = text(sql, kind, blank=blank)
     return f"CASE WHEN ({one}) IS NOT NULL THEN [{one}] END"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -20,7 +20,7 @@ from etl.mapping.blank import blank_to_null
 from etl.mapping.contact_lists import UNKNOWN, ContactLists, Mask
 from etl.mapping.joins import BATCH, Joins
 from etl.mapping.lookup_table import LookupInput
-from etl.mapping.program import EXPRESSION_FAILED, OUT, ROWS, Program, RuleProgram, compile_job, taken
+from etl.mapping.program import EXPRESSION_FAILED, OUT, RAW_TIME, ROWS, Program, RuleProgram, compile_job, taken
 from etl.mapping.ready import know_bots
 from etl.sql import connect, fetch, quote
 from etl.tables import FAULT, PLACE
@@ -33,8 +33,6 @@ _NOT_OF_A_VALUE = (
     duckdb.InternalException,
     duckdb.ParserException,
 )
-
-_RAW_TIME = (instants.UTC_COLUMN, instants.LOCAL_COLUMN, instants.KIND_COLUMN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +162,6 @@ class Mapper:
         self._connection.execute(self.program.rows)
         result = Mapped(rows=batch.num_rows, partners=partners)
         self._count(result)
-        result.failed.extend(self._failures())
         return result
 
     def _rule(self, index: int, rule: RuleProgram, statement: str, result: Mapped) -> None:
@@ -184,12 +181,18 @@ class Mapper:
             result.lost.append((index, self._in_time(rule, marks, result)))
 
     def _count(self, result: Mapped) -> None:
-        matches = " + ".join(f"abs({quote(taken(i))})" for i in range(len(self.program.rules)))
+        """Count the rows and their matches, and name the rows whose filter failed and the matches whose `where` or `each` failed."""
+        rules = range(len(self.program.rules))
+        matches = " + ".join(f"abs({quote(taken(i))})" for i in rules)
+        failed = "".join(f", count(*) FILTER ({quote(taken(i))} < 0)" for i in rules)
+        columns = ", ".join([quote(OUT), *(quote(taken(i)) for i in rules)])  # none of the source: its names may be ours
         statement = (
-            f"SELECT {quote(OUT)}, count(*), sum(n), count(*) FILTER (n > 0) "
-            f"FROM (SELECT {quote(OUT)}, {matches} AS n FROM {ROWS}) GROUP BY 1"
+            f"SELECT {quote(OUT)}, count(*), sum(n), count(*) FILTER (n > 0){failed} "
+            f"FROM (SELECT {columns}, {matches} AS n FROM {ROWS}) GROUP BY 1"
         )
-        for out, rows, matches_of_all, matched in self._connection.execute(statement).fetchall():
+        failures: set[int] = set()
+        for out, rows, matches_of_all, matched, *failed_rules in self._connection.execute(statement).fetchall():
+            failures |= {rule for rule, count in enumerate(failed_rules) if count}
             if out is None:
                 result.matches += int(matches_of_all)
                 result.matched += matched
@@ -197,32 +200,30 @@ class Mapper:
                     result.filtered["no_rule"] += rows - matched
             elif out > 0:
                 result.filtered[self.program.filters[out - 1]] += rows
+            else:
+                reason = f"filters.{self.program.filters[-out - 1]}.failed"
+                result.failed.append(self._failed(f"{quote(OUT)} = {out}", None, reason))
+        for index in sorted(failures):
+            reason = "where.failed" if self.program.rules[index].rule.where is not None else "each.failed"
+            result.failed.append(self._failed(f"{quote(taken(index))} < 0", index, reason))
 
-    def _failures(self) -> Iterator[Failed]:
-        """The rows whose filter failed and the matches whose `where` or `each` failed."""
-        checks: list[tuple[str, int | None, str]] = [
-            (f"{quote(OUT)} = -{n}", None, f"filters.{name}.failed") for n, name in enumerate(self.program.filters, 1)
-        ]
-        for index, rule in enumerate(self.program.rules):
-            reason = "where.failed" if rule.rule.where is not None else "each.failed"
-            checks.append((f"{quote(taken(index))} < 0", index, reason))
-        for condition, rule_index, reason in checks:
-            bad = fetch(self._connection, f"SELECT * FROM {ROWS} WHERE {condition}")
-            if bad.num_rows:
-                yield Failed(rule_index, reason, bad.select(PLACE.names))
+    def _failed(self, condition: str, rule: int | None, reason: str) -> Failed:
+        return Failed(
+            rule, reason, fetch(self._connection, f"SELECT * FROM {ROWS} WHERE {condition}").select(PLACE.names)
+        )
 
     def _in_time(self, rule: RuleProgram, matches: pa.Table, result: Mapped) -> pa.Table:
         """Replace the raw times by `instant`, with the faults `time` and `future`."""
-        if rule.time is None:
+        if rule.time is None or rule.times is None:
             return matches.append_column("instant", pa.nulls(matches.num_rows, instants.INSTANT))
-        utc, local, kinds = (matches[name].combine_chunks() for name in _RAW_TIME)
+        raw = rule.times.read(matches[RAW_TIME].combine_chunks(), self._connection)
         column = (rule.time.column, rule.time.format)
-        if column not in self._kinds and (kind := instants.first_kind(utc, local, kinds)) is not None:
+        if column not in self._kinds and (kind := instants.first_kind(raw.utc, raw.local, raw.kinds)) is not None:
             self._kinds[column] = kind
-        settled = instants.settle(utc, local, kinds, rule.time.zone, self._kinds.get(column))
+        settled = instants.settle(raw.utc, raw.local, raw.kinds, rule.time.zone, self._kinds.get(column))
         result.moved_times["twice"] += settled.twice
         result.moved_times["skipped"] += settled.skipped
-        matches = matches.drop_columns(list(_RAW_TIME)).append_column("instant", settled.values)
+        matches = matches.drop_columns([RAW_TIME]).append_column("instant", settled.values)
         matches = matches.append_column(f"{FAULT}time", pc.is_null(settled.values))
         return matches.append_column(f"{FAULT}future", instants.is_future(settled.values, self._now))
 

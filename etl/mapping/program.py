@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from etl.job.mistakes import JobMistakes
 from etl.job.models import EventRule, Job, Time
-from etl.mapping import functions, instants, kinds, ready
+from etl.mapping import functions, kinds, ready
 from etl.mapping.binding import Binder
 from etl.mapping.columns import PLACES, Columns, mentioned, untyped
 from etl.mapping.contact import contact_layers
@@ -24,6 +24,7 @@ from etl.mapping.joins import BATCH, JoinProgram, compile_joins
 from etl.mapping.layers import Layers
 from etl.mapping.lookups import compile_tables, table_expressions
 from etl.mapping.names import Names
+from etl.mapping.time_reader import TimeReader
 from etl.sql import connect, literal, quote
 from etl.tables import FAULT, LOCATORS, PLACE
 from schemas import TYPES, Field
@@ -36,6 +37,7 @@ CLEARED = "cleared"
 EXPRESSION_FAILED = "expression.failed"
 _ITEM, _LINE = "!item", "!line"  # the same while source columns are there: names with ! are never a source's
 ROWS = "rows"
+RAW_TIME = "_time"  # the value of the rule's time, before it is read
 
 
 def taken(rule: int) -> str:
@@ -66,6 +68,7 @@ class RuleProgram:
     marks: Marks | None  # for rules with `lines`
     elements: str | None  # the lines of a row that holds the list of products
     time: Time | None
+    times: TimeReader | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +237,7 @@ class _Compiler:
             blind = self._each_or_null(index, unfiltered.evaluate(lists))
             bases = (base, failed, blind)
             marks = Marks(*(self._matches(index, rule, lines, group, time) for lines in bases))
-        return RuleProgram(rule, matches, marks, elements, time)
+        return RuleProgram(rule, matches, marks, elements, time, _times(values, time) if time else None)
 
     def _each_or_null(self, index: int, rows: Layers) -> Layers:
         """The elements of rows of which the list itself may have failed: then one element that is null stands for all."""
@@ -289,7 +292,7 @@ class _Compiler:
             columns["products"] = 'CAST(len("products") AS INTEGER)'
             faults["products.missing"] = f'NOT coalesce({layers.failure("products")}, false) AND "products" IS NULL'
         if time is not None:
-            columns |= instants.columns(quote("time"), values.kinds["time"], time.format)
+            columns[RAW_TIME] = _times(values, time).raw(quote("time"))
         for name in values.expressions:
             if name in layers.fallible:
                 faults[f"{_public(name)}.failed"] = layers.failure(name)
@@ -346,17 +349,21 @@ class _Compiler:
                 continue
             value = quote(name)
             wanted = fields[name].kind if name in fields else _kind_of_other(name)
+            blank = name not in values.never_blank
             if wanted in ("number", "flag"):
                 cast = (
-                    kinds.number(value, kind, self.job.source.decimal)
+                    kinds.number(value, kind, self.job.source.decimal, blank=blank)
                     if wanted == "number"
                     else kinds.flag(value, kind)
                 )
                 columns[name] = cast.value
                 if cast.wrong is not None:
                     faults[f"{name}.{cast.fault}"] = cast.wrong
+            elif wanted == "json":
+                columns[name] = kinds.json(value, kind)
             else:
-                columns[name] = {"text": kinds.text, "texts": kinds.texts, "json": kinds.json}[wanted](value, kind)
+                as_wanted = kinds.text if wanted == "text" else kinds.texts
+                columns[name] = as_wanted(value, kind, blank=blank)
         return columns, faults
 
 
@@ -367,6 +374,7 @@ class _Statement:
         self._bind, self.at, self.scope, self.layers = bind, at, scope, layers
         self.expressions: dict[str, Expression] = {}
         self.kinds: dict[str, str] = {}
+        self.never_blank: set[str] = set()  # columns of the source as they stand: their blank texts are null already
         self.is_part = False
 
     def only(self, prefixes: tuple[str, ...]) -> _Statement:
@@ -374,6 +382,7 @@ class _Statement:
         part = _Statement(self._bind, self.at, self.scope, self.layers)
         part.is_part = True
         part.kinds = self.kinds
+        part.never_blank = self.never_blank
         part.expressions = {
             name: e
             if name.startswith(prefixes)
@@ -385,13 +394,19 @@ class _Statement:
     def add(self, name: str, text: str, key: str) -> None:
         """Bind an expression under the name of its value."""
         how = {CLEARED: self._bind.boolean, "products": self._bind.list_of}.get(name, self._bind.expression)
-        self.expressions[name] = how(text, key, self.scope, self.layers)
+        self.expressions[name] = e = how(text, key, self.scope, self.layers)
+        if e.is_name and not e.uses & self.scope.others:
+            self.never_blank.add(name)
         self.kinds[name] = self._bind.kind_of(self.expressions[name].sql, self.layers)
 
     def read_as_written(self, name: str) -> None:
         """Let a value that is a column of `source.types` be that column's text, where there is one; it fails where it failed."""
         self.expressions[name] = untyped(self.expressions[name], self.scope, self.layers)
         self.kinds[name] = self._bind.kind_of(self.expressions[name].sql, self.layers)
+
+
+def _times(values: _Statement, time: Time) -> TimeReader:
+    return TimeReader(values.kinds["time"], time.format)
 
 
 def _kind_of_other(name: str) -> str:
