@@ -38,7 +38,7 @@ def _clean(array: pa.Array) -> pa.Array:
 
 
 def _clean_text(array: pa.Array) -> pa.Array:
-    blank = pc.equal(pc.utf8_length(pc.utf8_trim_whitespace(array)), 0)
+    blank = pc.or_(pc.utf8_is_space(array), pc.equal(pc.binary_length(array), 0))
     if not pc.any(blank).as_py():
         return array
     return pc.if_else(pc.fill_null(blank, False), pa.scalar(None, array.type), array)

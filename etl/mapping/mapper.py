@@ -185,7 +185,9 @@ class Mapper:
         rules = range(len(self.program.rules))
         matches = " + ".join(f"abs({quote(taken(i))})" for i in rules)
         failed = "".join(f", count(*) FILTER ({quote(taken(i))} < 0)" for i in rules)
-        columns = ", ".join([quote(OUT), *(quote(taken(i)) for i in rules)])  # none of the source: its names may be ours
+        columns = ", ".join(
+            [quote(OUT), *(quote(taken(i)) for i in rules)]
+        )  # none of the source: its names may be ours
         statement = (
             f"SELECT {quote(OUT)}, count(*), sum(n), count(*) FILTER (n > 0){failed} "
             f"FROM (SELECT {columns}, {matches} AS n FROM {ROWS}) GROUP BY 1"

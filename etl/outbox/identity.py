@@ -32,20 +32,28 @@ def prefixed_present(sql: str) -> str:
     return f"(strlen({sql}) || ':' || {sql})"
 
 
-def event_id(kind: str, key: str, moment: str, mapped: str, given: str | None) -> str:
-    """Return SQL of an event's 16-byte id; `given` is the job's `id`, which then stands for all but the type."""
-    full = f"{_head('event', kind)} || {prefixed(key)} || {prefixed(moment)} || {prefixed(mapped)}"
+def who(key: str, moment: str) -> str:
+    """Return SQL of keyValue and moment, with their lengths: the column that `event_id` and `twin` call `whose`."""
+    return f"concat({prefixed(key)}, {prefixed(moment)})"
+
+
+def event_id(kind: str, whose: str, mapped: str, given: str | None) -> str:
+    """Return SQL of an event's 16-byte id; `given` is the job's `id`, which then stands for all but the type.
+
+    `whose` and `mapped` should be names of columns: SQL works out a text as often as it stands there.
+    """
+    full = f"concat({_head('event', kind)}, {whose}, strlen({mapped}), ':', {mapped})"
     if given is not None:
         full = f"CASE WHEN {given} IS NOT NULL THEN {_head('id', kind)} || {prefixed(given)} ELSE {full} END"
     return f"unhex(left(sha256({full}), 32))"
 
 
-def twin(kind: str, key: str, moment: str, given: str | None) -> str:
+def twin(kind: str, whose: str, given: str | None) -> str:
     """Return SQL of the 64-bit hash of type, keyValue and moment, by which a changed event is known (RULES §2).
 
     With the job's `id` it is that of the id: then nothing but the type and the id says which event it is.
     """
-    full = f"{_head('twin', kind)} || {prefixed(key)} || {prefixed(moment)}"
+    full = f"{_head('twin', kind)} || {whose}"
     if given is not None:
         full = f"CASE WHEN {given} IS NOT NULL THEN {_head('id', kind)} || {prefixed(given)} ELSE {full} END"
     return _hash64(full)
@@ -62,7 +70,7 @@ def group(kind: str, key: str, mapped: str) -> str:
 
 
 def _head(what: str, kind: str) -> str:
-    return f"{literal(f'{VERSION}/{what}')} || {prefixed(literal(kind))}"
+    return literal(f"{VERSION}/{what}{len(kind.encode())}:{kind}")
 
 
 def _hash64(text: str) -> str:

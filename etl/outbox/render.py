@@ -63,7 +63,8 @@ def render(
         "body": shape.event_json(),
     }
     listed = ", ".join(f"{sql} AS {quote(name)}" for name, sql in columns.items())
-    table = fetch(connection, f"SELECT {listed} FROM matches")
+    texts = ", ".join(f"{sql} AS {quote(name)}" for name, sql in shape.identity_texts().items())
+    table = fetch(connection, f"SELECT {listed} FROM (SELECT *, {texts} FROM matches)")
     connection.unregister("matches")
     return table.cast(STAGED)
 

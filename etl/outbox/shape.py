@@ -12,6 +12,7 @@ from schemas import TYPES
 PRODUCTS = "products"  # JSON text of a folded list of products
 PRODUCTS_CONTENT = "_products"  # what of that list goes into the identity
 MOMENT = "_moment"  # the instant, or what stands for it in a job without time
+WHO, WHAT = "_who", "_what"  # keyValue and moment, and the mapped values, as identity has them
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +82,13 @@ class Shape:
         one = self.line_json()
         return f"'[' || {one} || ']'" if TYPES[self.type].many else one
 
+    def identity_texts(self) -> dict[str, str]:
+        """SQL of the texts that `identity_columns` hashes."""
+        return {WHO: identity.who(quote("key"), quote(MOMENT)), WHAT: self.event_content()}
+
     def identity_columns(self) -> dict[str, str]:
-        """SQL of `id`, `twin`, `lane` and `grp` (the group of a key or window dedupe, else null)."""
-        key, moment = quote("key"), quote(MOMENT)
+        """SQL of `id`, `twin`, `lane` and `grp` (the group of a key or window dedupe, else null), over `identity_texts`."""
+        key = quote("key")
         grp = "CAST(NULL AS BLOB)"
         if self.dedupe is not None:
             by = {c.name: identity.column_text(c.column, c.kind) for c in (*self.fields, *self.event_columns)}
@@ -92,8 +97,8 @@ class Shape:
         given = quote("id") if self.given_id else None
         # What the job's `id` names is the event: its other values and its time say nothing.
         return {
-            "id": identity.event_id(self.type, key, moment, self.event_content(), given),
-            "twin": identity.twin(self.type, key, moment, given),
+            "id": identity.event_id(self.type, quote(WHO), quote(WHAT), given),
+            "twin": identity.twin(self.type, quote(WHO), given),
             "lane": identity.lane(key),
             "grp": grp,
         }

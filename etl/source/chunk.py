@@ -16,7 +16,7 @@ Ints = npt.NDArray[np.int64]
 KEPT_TEXT = 10_000
 
 #: Rows of a batch, at most (about: a row that explodes into more elements than this stays whole).
-BATCH_ROWS = 65_536
+BATCH_ROWS = 131_072
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Limits:
     physical line longer than `line` is unread, `too_long`.
     """
 
-    block: int = 8 << 20
+    block: int = 20 << 20
     record: int = 16 << 20
     line: int = 128 << 20
 

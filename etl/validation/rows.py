@@ -43,10 +43,10 @@ class Rows:
                     found[reason] = mask
         return found
 
-    def all_pass(self) -> bool:
-        """Say whether the model has nothing against any row."""
+    def pass_all(self, chosen: Mask) -> bool:
+        """Say whether the model has nothing against any of the chosen rows."""
         try:
-            self._run(~_none(self._table))
+            self._run(chosen)
         except (SchemaError, SchemaErrors):
             return False
         return True

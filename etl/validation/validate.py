@@ -40,11 +40,23 @@ def validate_events(type_name: str, table: pa.Table) -> Verdict:
 def _validate(table: pa.Table, model: type[DataFrameModel], part: str | None) -> Verdict:
     rows = Rows(table, model, part)
     faults = rows.faults()
-    if not faults and rows.all_pass():
-        return verdict_of(table.num_rows, {})
+    sound = verdict_of(table.num_rows, faults).good
+    if rows.pass_all(sound):
+        # What mapping found fault with may break the model's rules too, and a match has all its reasons.
+        broken = Rows(table.filter(pa.array(~sound)), model, part).broken() if faults else {}
+        return verdict_of(
+            table.num_rows, merge(faults, {reason: _spread(mask, ~sound) for reason, mask in broken.items()})
+        )
     verdict = verdict_of(table.num_rows, merge(faults, rows.broken()))
     rows.prove(verdict.good)
     return verdict
+
+
+def _spread(mask: Mask, among: Mask) -> Mask:
+    """Return a mask of the rows `among` as a mask of all rows."""
+    found = np.zeros(len(among), dtype=bool)
+    found[among] = mask
+    return found
 
 
 def _untimed(table: pa.Table) -> Mask:

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from etl.errors import InputError, JobError
 from etl.source import Source, SourceSettings, Unread, open_source
-from etl.source.chunk import Limits
+from etl.source.chunk import BATCH_ROWS, Limits
 
 TINY = [Limits(block=size, record=4_000, line=5_000) for size in (1, 2, 3, 7, 64)]
 
@@ -343,7 +343,7 @@ def test_batches_are_bounded_and_in_order(tmp_path: Path) -> None:
         assert batch.table["_ordinal"][0].as_py() == following
         following += batch.table.num_rows
     assert following == 150_001
-    assert max(sizes) <= 65_536
+    assert max(sizes) <= BATCH_ROWS
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak of one process is read from /proc")
