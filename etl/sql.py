@@ -34,7 +34,7 @@ def connect(
     """
     connection = duckdb.connect(":memory:", config={"threads": threads, "memory_limit": memory})
     # RULES §1: with the host's zone the same text would be another instant.
-    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET GLOBAL TimeZone = 'UTC'")
     connection.execute("SET autoinstall_known_extensions = false")
     connection.execute("SET autoload_known_extensions = false")
     if folder is not None:

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from itertools import starmap
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -16,6 +17,7 @@ from etl.flow.inputs import JobInputs, fingerprint
 from etl.flow.ledger import horizon, sent_files
 from etl.flow.moved import refuse_moved
 from etl.flow.prepare import Prepared, Preparer
+from etl.flow.side_by_side import side_by_side, worker_count
 from etl.flow.state import Place, storing
 from etl.job.fingerprint import mapping_hash
 from etl.job.models import Job
@@ -125,16 +127,22 @@ class _Planner:
             Staging(self.folder) as staging,
         ):
             staging.add_events(STAGED.empty_table())
-            for batch in self.source.batches():
-                prepared = self.preparer.prepare(batch)
+            workers = [self.preparer, *(self.preparer.beside() for _ in range(worker_count() - 1))]
+            batches = starmap(self.preparer.begin, enumerate(self.source.batches()))
+            for prepared in side_by_side([worker.prepare for worker in workers], batches):
                 for rule, lines in prepared.lines:
                     staging.add_lines(rule, lines)
                 self._take(prepared, staging)
                 self.progress("reading", books.rows)
             with connect(memory="500MB", folder=self.folder, reads=[self.place.ledger]) as sql:
-                for shape in self.preparer.shapes:
-                    for lines in staging.sorted_lines(shape.index, sql) if shape.folds else ():
-                        self._take(self.preparer.fold(shape, lines), staging)
+                carts = (
+                    (shape, lines)
+                    for shape in self.preparer.shapes
+                    if shape.folds
+                    for lines in staging.sorted_lines(shape.index, sql)
+                )
+                for prepared in side_by_side([worker.fold for worker in workers], carts):
+                    self._take(prepared, staging)
                 staging.close()
                 self.progress("ordering", books.rows)
                 self._eliminate(staging.events, sql)

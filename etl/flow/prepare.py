@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
@@ -69,6 +70,15 @@ class Prepared:
                 self.invalid_reasons[found["values"]] += found["counts"]
 
 
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A batch of the source, its number, and its rows as the job's `transform` gives them."""
+
+    number: int
+    batch: Batch
+    table: pa.Table
+
+
 class Preparer:
     """The rooms before the outbox, for one job and one source."""
 
@@ -93,19 +103,30 @@ class Preparer:
         self._transform = Transform(job, schema) if job.transform and schema.names else None
         seen = self._transform.schema if self._transform else schema
         self._mapper = Mapper(job, seen, now, only, lookups=lookups, contacts=contacts) if schema.names else None
-        self._sql = connect(memory="300MB")
+        self._sql = connect(memory="300MB", threads=1)  # preparers work side by side instead
         self.shapes = tuple(shape_of(index, job) for index in range(len(job.events)))
 
-    def prepare(self, batch: Batch) -> Prepared:
-        """Take one batch of the source."""
+    def beside(self) -> Preparer:
+        """Return this preparer for another thread."""
+        other = copy(self)
+        other._sql = self._sql.cursor()
+        other._mapper = self._mapper.beside() if self._mapper else None
+        return other
+
+    def begin(self, number: int, batch: Batch) -> Begun:
+        """Take one batch of the source, of which `number` counts: one after the other, since a transform is the user's own function."""
+        return Begun(number, batch, self._transform.apply(batch.table) if self._transform else batch.table)
+
+    def prepare(self, begun: Begun) -> Prepared:
+        """Map, validate and render a batch; several at once by preparers `beside` this one."""
+        batch, table = begun.batch, begun.table
         result = Prepared(self._files, rows=batch.table.num_rows + len(batch.unread))
         result.refuse(unread_rows(batch.unread, self._files))
         result.unread = len(batch.unread)
         if self._mapper is None:
             result.filtered["no_rule"] += batch.table.num_rows
             return result
-        table = batch.table if self._transform is None else self._transform.apply(batch.table)
-        mapped = self._mapper.map(table)
+        mapped = self._mapper.map(table, begun.number)
         result.extra = mapped.matches - mapped.matched
         result.filtered = mapped.filtered
         result.asked, result.partners = mapped.rows, mapped.partners
@@ -182,8 +203,9 @@ class Preparer:
             lines = lines.append_column(CLEARED, pa.array(np.zeros(lines.num_rows, dtype=bool)))
         return lines.append_column(BAD, pa.array(~good))
 
-    def fold(self, shape: Shape, lines: pa.Table) -> Prepared:
-        """Fold lines whose carts are whole, sorted by cart and place; what is invalid now is so with all its lines (RULES §3)."""
+    def fold(self, carts: tuple[Shape, pa.Table]) -> Prepared:
+        """Fold lines of a rule whose carts are whole, sorted by cart and place; what is invalid now is so with all its lines (RULES §3)."""
+        shape, lines = carts
         result = Prepared(self._files)
         folded = fold(shape, lines)
         result.repeats = folded.repeats

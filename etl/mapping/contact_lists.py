@@ -7,7 +7,7 @@ one to us, and neither is held as text.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import duckdb
 import numpy as np
@@ -33,6 +33,10 @@ class ContactLists:
     suppress: Marks | None
     known: Marks | None
     connection: duckdb.DuckDBPyConnection
+
+    def beside(self) -> ContactLists:
+        """Return these lists for another thread."""
+        return replace(self, connection=self.connection.cursor())
 
     def judge(self, matches: pa.Table) -> dict[str, Mask]:
         """Say of matches (`key`, `contact.<locator>`) which may not go, by reason; none has two reasons."""

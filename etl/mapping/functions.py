@@ -146,7 +146,7 @@ class CallError(Exception):
 def create(connection: duckdb.DuckDBPyConnection) -> None:
     """Make the functions known to a DuckDB."""
     for form, sql in _MACROS.items():
-        connection.execute(f"CREATE OR REPLACE TEMP MACRO {form} AS {sql}")
+        connection.execute(f"CREATE OR REPLACE MACRO {form} AS {sql}")
 
 
 def check(call: Node) -> None:

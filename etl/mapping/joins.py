@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 
 import duckdb
@@ -144,6 +145,12 @@ class Joins:
         for program in programs:
             held = sum(table.bytes for table in self._tables)
             self._tables.append(load(program.table, inputs[program.table.name], connection, held))
+
+    def beside(self, connection: duckdb.DuckDBPyConnection) -> Joins:
+        """Return these joins for another thread, with its own connection to the same DuckDB: the lookups are not read again."""
+        other = copy(self)
+        other._connection = connection
+        return other
 
     def join(self, batch: pa.Table) -> tuple[pa.Table, Counter[str]]:
         """Return a batch with the columns of every lookup, and how many of its rows found a partner in each."""

@@ -170,7 +170,7 @@ def _one_a_key(
             raise _twice(program, given, rows, again["first"][0].as_py(), again["again"][0].as_py())
     chosen = "max" if keep == "last" else "min"
     connection.execute(
-        f"CREATE TEMP TABLE {keys} AS SELECT {quote(KEY)}, {chosen}({_NUMBER}) AS {_NUMBER} FROM numbered "
+        f"CREATE TABLE {keys} AS SELECT {quote(KEY)}, {chosen}({_NUMBER}) AS {_NUMBER} FROM numbered "
         f"WHERE {quote(KEY)} IS NOT NULL GROUP BY {quote(KEY)}"
     )
 
@@ -180,7 +180,7 @@ def _many_a_key(
 ) -> Moments:
     """Make the table of keys, each with a code, and the order of their rows in time. A row without a time is never anyone's."""
     connection.execute(
-        f"CREATE TEMP TABLE {keys} AS SELECT {quote(KEY)}, CAST(row_number() OVER () - 1 AS BIGINT) AS {_NUMBER} "
+        f"CREATE TABLE {keys} AS SELECT {quote(KEY)}, CAST(row_number() OVER () - 1 AS BIGINT) AS {_NUMBER} "
         f"FROM (SELECT DISTINCT {quote(KEY)} FROM numbered WHERE {quote(KEY)} IS NOT NULL)"
     )
     coded = fetch(

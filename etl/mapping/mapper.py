@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
+from copy import copy
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
@@ -22,6 +23,7 @@ from etl.mapping.joins import BATCH, Joins
 from etl.mapping.lookup_table import LookupInput
 from etl.mapping.program import EXPRESSION_FAILED, OUT, RAW_TIME, ROWS, Program, RuleProgram, compile_job, taken
 from etl.mapping.ready import know_bots
+from etl.mapping.time_kinds import TimeKinds
 from etl.sql import connect, fetch, quote
 from etl.tables import FAULT, PLACE
 
@@ -57,6 +59,7 @@ class Failed:
 class Mapped:
     """What one batch gave. `matches` counts those of all rules, `matched` the rows that have any."""
 
+    number: int = 0
     rows: int = 0
     matches: int = 0
     matched: int = 0
@@ -89,21 +92,33 @@ class Mapper:
         self._now = now
         self._contacts = contacts
         self._only = pa.array(sorted(only), pa.string()) if only else None
-        self._connection = connect(memory=memory)
-        self._kinds: dict[tuple[str, str | None], int] = {}  # the kind of a column of times, settled by its first
+        self._connection = connect(memory=memory, threads=1)  # mappers work side by side instead
+        self._kinds = TimeKinds()
         schemas = {name: lookup.schema for name, lookup in lookups.items()}
         self.program: Program = compile_job(job, schema, self._connection, schemas)
         self._joins = Joins(self.program.joins, lookups, job, self._connection)
 
-    def map(self, batch: pa.Table) -> Mapped:
-        """Map one batch: the source's columns and the place columns."""
-        result = Mapped()
-        self._map(batch, result)
+    def beside(self) -> Mapper:
+        """Return this mapper for another thread: with its own connection to the same DuckDB; lookups are read once."""
+        other = copy(self)
+        other._connection = self._connection.cursor()
+        other._joins = self._joins.beside(other._connection)
+        other._contacts = self._contacts.beside() if self._contacts else None
+        know_bots(other._connection, None)
+        return other
+
+    def map(self, batch: pa.Table, number: int = 0) -> Mapped:
+        """Map one batch: the source's columns and the place columns. `number` counts the batches in the order of the input, from 0."""
+        result = Mapped(number)
+        try:
+            self._map(batch, result)
+        finally:
+            self._kinds.ended(number)
         return result
 
     def _map(self, batch: pa.Table, result: Mapped) -> None:
         try:
-            part = self._try(batch)
+            part = self._try(batch, result.number)
         except duckdb.Error as error:
             # TRY misses some errors (an unknown time zone, say): halve down to the row (RULES §11).
             if isinstance(error, _NOT_OF_A_VALUE):
@@ -113,23 +128,23 @@ class Mapper:
                 self._map(batch.slice(0, half), result)
                 self._map(batch.slice(half), result)
                 return
-            part = self._alone(batch)
+            part = self._alone(batch, result.number)
         _merge(result, part)
 
-    def _try(self, batch: pa.Table) -> Mapped:
-        result = self._rows(batch)
+    def _try(self, batch: pa.Table, number: int) -> Mapped:
+        result = self._rows(batch, number)
         for index, rule in enumerate(self.program.rules):
             self._rule(index, rule, rule.matches, result)
             if result.failed:
                 self._mark(index, rule, rule.marks.lost if rule.marks else None, result)
         return result
 
-    def _alone(self, batch: pa.Table) -> Mapped:
+    def _alone(self, batch: pa.Table, number: int) -> Mapped:
         """Map a row on which something fails that TRY misses: the rules that can be mapped are, the others' matches are invalid."""
         try:
-            result = self._rows(batch)
+            result = self._rows(batch, number)
         except duckdb.Error:
-            result = Mapped(rows=1, failed=[Failed(None, EXPRESSION_FAILED, batch.select(PLACE.names))])
+            result = Mapped(number, rows=1, failed=[Failed(None, EXPRESSION_FAILED, batch.select(PLACE.names))])
             for index, rule in enumerate(self.program.rules):
                 with suppress(duckdb.Error):  # then nobody can say which cart it is a line of
                     self._mark(index, rule, rule.marks.blind if rule.marks else None, result)
@@ -152,7 +167,7 @@ class Mapper:
                 result.failed.append(Failed(index, EXPRESSION_FAILED, places))
         return result
 
-    def _rows(self, batch: pa.Table) -> Mapped:
+    def _rows(self, batch: pa.Table, number: int) -> Mapped:
         """Say of each row whether it falls out and which rules take it: the table `rows`, and its counts."""
         used = batch.select([*PLACE.names, *self.program.columns])
         joined, partners = self._joins.join(blank_to_null(used))
@@ -160,7 +175,7 @@ class Mapper:
         if self.program.agents is not None:
             know_bots(self._connection, self.program.agents)
         self._connection.execute(self.program.rows)
-        result = Mapped(rows=batch.num_rows, partners=partners)
+        result = Mapped(number, rows=batch.num_rows, partners=partners)
         self._count(result)
         return result
 
@@ -220,9 +235,10 @@ class Mapper:
             return matches.append_column("instant", pa.nulls(matches.num_rows, instants.INSTANT))
         raw = rule.times.read(matches[RAW_TIME].combine_chunks(), self._connection)
         column = (rule.time.column, rule.time.format)
-        if column not in self._kinds and (kind := instants.first_kind(raw.utc, raw.local, raw.kinds)) is not None:
-            self._kinds[column] = kind
-        settled = instants.settle(raw.utc, raw.local, raw.kinds, rule.time.zone, self._kinds.get(column))
+        kind = instants.first_kind(raw.utc, raw.local, raw.kinds)
+        if kind is not None:
+            kind = self._kinds.settle(column, result.number, kind)
+        settled = instants.settle(raw.utc, raw.local, raw.kinds, rule.time.zone, kind)
         result.moved_times["twice"] += settled.twice
         result.moved_times["skipped"] += settled.skipped
         matches = matches.drop_columns([RAW_TIME]).append_column("instant", settled.values)

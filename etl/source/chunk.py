@@ -27,8 +27,8 @@ class Limits:
     physical line longer than `line` is unread, `too_long`.
     """
 
-    block: int = 20 << 20
-    record: int = 16 << 20
+    block: int = 16 << 20
+    record: int = 32 << 20
     line: int = 128 << 20
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from etl.errors import InputError, JobError
 from etl.source import Source, SourceSettings, Unread, open_source
-from etl.source.chunk import Limits
+from etl.source.chunk import BATCH_ROWS, Limits
 
 
 def source(folder: Path, *blobs: str | bytes, limits: Limits | None = None, **options: Any) -> Source:
@@ -329,7 +329,7 @@ def test_a_long_list_is_cut_into_batches(tmp_path: Path) -> None:
         sizes.append(batch.table.num_rows)
         ordinals += batch.table["_ordinal"].to_pylist()
     assert ordinals == list(range(200_000))
-    assert max(sizes) <= 65_536
+    assert max(sizes) <= BATCH_ROWS
 
 
 def test_the_first_row_hash_knows_a_longer_or_recompressed_copy(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from pyarrow import parquet
 
 from etl.errors import InputError
 from etl.source import Source, SourceSettings, open_source
+from etl.source.chunk import BATCH_ROWS
 from etl.sql import connect
 
 
@@ -155,7 +156,7 @@ def test_row_numbers_go_on_over_row_groups_and_batches(tmp_path: Path) -> None:
     opened = source(tmp_path, pa.table({"a": range(150_001)}), row_group_size=40_009)
     following = 0
     for batch in opened.batches():
-        assert batch.table.num_rows <= 65_536
+        assert batch.table.num_rows <= BATCH_ROWS
         assert batch.table["_row"].to_pylist() == list(range(following + 1, following + 1 + batch.table.num_rows))
         assert batch.table["a"].to_pylist() == batch.table["_ordinal"].to_pylist()
         following += batch.table.num_rows
