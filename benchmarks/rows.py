@@ -1,47 +1,36 @@
-"""A shop's export of any size, made by columns: the same seed gives the same rows."""
+"""A shop's export of any size, made by columns: the same seed gives the same rows. `python -m benchmarks.rows FILE ROWS`."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pv
+import pyarrow.parquet as pq
 
 _CHUNK = 250_000
 
-JOB = """\
-job: bench
-source: {path: PATH, types: {hits: int}}
-let: {mail: lower(trim(email))}
-time: {column: event_time, zone: Europe/Kyiv}
-contact: {externalCustomerId: customer_id, email: mail, phone: phone}
-filters: {anonymous: true}
-events:
-  - {type: pageViewed, where: event = 'page', page: {location: url}}
-  - type: productViewed
-    where: event = 'view_item'
-    product: {productId: sku, price: price, isInStock: in_stock, colour: colour}
-    currencyCode: currency
-  - {type: productCategoryViewed, where: event = 'category', category: {productCategoryId: category}}
-  - type: cartUpdated
-    where: event = 'cart'
-    lines: [cart_id, event_time]
-    products: {productId: sku, quantity: qty, price: price}
-    recycleStateId: cart_id
-  - {type: searchRequest, where: event = 'search', search: query, isFound: hits > 0}
-delivery: {api: API, stale: send, rate: 1000000/s, concurrency: 16}
-max_invalid: 20%
-"""
-
 
 def write_rows(path: Path, rows: int, seed: int = 1) -> None:
-    """Write a CSV of five kinds of rows: 5% duplicates, 1% bad, carts of three lines, a third of the rows; times grow."""
+    """Write a CSV or Parquet file, by its name, of five kinds of rows; a chunk at a time, so in bounded memory.
+
+    5% are duplicates, 1% bad; carts of three lines are a third of the rows; times grow. All columns are text.
+    """
     rng = np.random.default_rng(seed)
+    starts = range(0, rows, _CHUNK)
+    tables = (_chunk(rng, start, min(_CHUNK, rows - start)) for start in starts)
+    if path.suffix == ".parquet":
+        first = next(tables)
+        with pq.ParquetWriter(path, first.schema) as writer:
+            writer.write_table(first)
+            for table in tables:
+                writer.write_table(table)
+        return
     with path.open("wb") as file:
-        for start in range(0, rows, _CHUNK):
-            table = _chunk(rng, start, min(_CHUNK, rows - start))
+        for start, table in zip(starts, tables, strict=True):
             pv.write_csv(table, file, pv.WriteOptions(include_header=start == 0, quoting_style="needed"))
 
 
@@ -51,31 +40,44 @@ def _chunk(rng: np.random.Generator, start: int, count: int) -> pa.Table:
     again = (rng.random(count) < 0.05) & (number > start)
     group = number - number % 9
     source = np.where(again, np.maximum(number - 1, start), number)
-    kinds = np.array(["page", "page", "view_item", "view_item", "category", "cart", "cart", "cart", "search"])
-    kind = kinds[source % 9]
-    cart = kind == "cart"
+    kinds = pa.array(["page", "page", "view_item", "view_item", "category", "cart", "cart", "cart", "search"])
+    kind = kinds.take(pa.array(source % 9))
+    cart = np.isin(source % 9, (5, 6, 7))
     # The lines of a cart share its time and owner.
     moment = np.where(cart, group, source)
     user = (moment * 2_654_435_761) % max(1000, (start + count) // 20)
     time = np.datetime64("2026-11-01T00:00:00") + (moment // 4).astype("timedelta64[s]")
     sku = (source * 7919) % 20_000
-    price = ((source * 37) % 100_000) / 100
+    cents = (source * 37) % 100_000
     bad = rng.random(count) < 0.01
+    price = pc.binary_join_element_wise(_text(cents // 100), pc.utf8_lpad(_text(cents % 100), 2, "0"), ".")
     return pa.table({
-        "event": pa.array(kind),
-        "event_time": pc.strftime(pa.array(time), "%Y-%m-%d %H:%M:%S"),
-        "customer_id": pa.array(np.char.zfill(user.astype("U8"), 8)),
-        "email": pa.array(np.char.add(np.char.add("user", user.astype("U8")), "@example.com")),
-        "phone": pa.array(np.char.add("+38050", np.char.zfill((user % 10_000_000).astype("U7"), 7))),
-        "url": pa.array(np.char.add("https://shop.example/p/", sku.astype("U8"))),
-        "sku": pa.array(np.char.zfill(sku.astype("U6"), 6)),
-        "price": pa.array(np.where(bad, "n/a", price.astype("U10"))),
-        "in_stock": pa.array(np.where(source % 3 == 0, "true", "false")),
-        "colour": pa.array(np.array(["red", "червоний", "crème, brûlée", ""])[source % 4]),
-        "currency": pa.array(np.where(source % 2 == 0, "UAH", "")),
-        "category": pa.array(np.char.add("c", (source % 50).astype("U3"))),
-        "cart_id": pa.array(np.where(cart, np.char.add("cart", group.astype("U10")), "")),
-        "qty": pa.array(np.where(cart, ((source % 3) + 1).astype("U2"), "")),
-        "query": pa.array(np.char.add("query ", (source % 1000).astype("U4"))),
-        "hits": pa.array(np.where(bad, "many", (source % 5).astype("U2"))),
+        "event": kind,
+        "event_time": pc.cast(pa.array(time), pa.string()),
+        "customer_id": pc.utf8_lpad(_text(user), 8, "0"),
+        "email": _joined("user", _text(user), "@example.com"),
+        "phone": _joined("+38050", pc.utf8_lpad(_text(user % 10_000_000), 7, "0")),
+        "url": _joined("https://shop.example/p/", _text(sku)),
+        "sku": pc.utf8_lpad(_text(sku), 6, "0"),
+        "price": pc.if_else(bad, "n/a", price),
+        "in_stock": pc.if_else(source % 3 == 0, "true", "false"),
+        "colour": pa.array(["red", "червоний", "crème, brûlée", ""]).take(pa.array(source % 4)),
+        "currency": pc.if_else(source % 2 == 0, "UAH", ""),
+        "category": _joined("c", _text(source % 50)),
+        "cart_id": pc.if_else(cart, _joined("cart", _text(group)), ""),
+        "qty": pc.if_else(cart, _text(source % 3 + 1), ""),
+        "query": _joined("query ", _text(source % 1000)),
+        "hits": pc.if_else(bad, "many", _text(source % 5)),
     })  # fmt: skip
+
+
+def _text(numbers: np.ndarray) -> pa.Array:
+    return pa.array(numbers).cast(pa.string())
+
+
+def _joined(*parts: pa.Array | str) -> pa.Array:
+    return pc.binary_join_element_wise(*parts, "")
+
+
+if __name__ == "__main__":
+    write_rows(Path(sys.argv[1]), int(sys.argv[2]))
