@@ -12,6 +12,7 @@ import pyarrow.csv as pv
 import pyarrow.parquet as pq
 
 _CHUNK = 250_000
+_START = np.datetime64("2026-01-01T00:00:00")  # 50 million rows end in May
 
 
 def write_rows(path: Path, rows: int, seed: int = 1) -> None:
@@ -46,36 +47,38 @@ def _chunk(rng: np.random.Generator, start: int, count: int) -> pa.Table:
     # The lines of a cart share its time and owner.
     moment = np.where(cart, group, source)
     user = (moment * 2_654_435_761) % max(1000, (start + count) // 20)
-    time = np.datetime64("2026-11-01T00:00:00") + (moment // 4).astype("timedelta64[s]")
+    time = _START + (moment // 4).astype("timedelta64[s]")
     sku = (source * 7919) % 20_000
     cents = (source * 37) % 100_000
     bad = rng.random(count) < 0.01
-    price = pc.binary_join_element_wise(_text(cents // 100), pc.utf8_lpad(_text(cents % 100), 2, "0"), ".")
+    price = pc.binary_join_element_wise(text(cents // 100), pc.utf8_lpad(text(cents % 100), 2, "0"), ".")
     return pa.table({
         "event": kind,
         "event_time": pc.cast(pa.array(time), pa.string()),
-        "customer_id": pc.utf8_lpad(_text(user), 8, "0"),
-        "email": _joined("user", _text(user), "@example.com"),
-        "phone": _joined("+38050", pc.utf8_lpad(_text(user % 10_000_000), 7, "0")),
-        "url": _joined("https://shop.example/p/", _text(sku)),
-        "sku": pc.utf8_lpad(_text(sku), 6, "0"),
+        "customer_id": pc.utf8_lpad(text(user), 8, "0"),
+        "email": joined("user", text(user), "@example.com"),
+        "phone": joined("+38050", pc.utf8_lpad(text(user % 10_000_000), 7, "0")),
+        "url": joined("https://shop.example/p/", text(sku)),
+        "sku": pc.utf8_lpad(text(sku), 6, "0"),
         "price": pc.if_else(bad, "n/a", price),
         "in_stock": pc.if_else(source % 3 == 0, "true", "false"),
         "colour": pa.array(["red", "червоний", "crème, brûlée", ""]).take(pa.array(source % 4)),
         "currency": pc.if_else(source % 2 == 0, "UAH", ""),
-        "category": _joined("c", _text(source % 50)),
-        "cart_id": pc.if_else(cart, _joined("cart", _text(group)), ""),
-        "qty": pc.if_else(cart, _text(source % 3 + 1), ""),
-        "query": _joined("query ", _text(source % 1000)),
-        "hits": pc.if_else(bad, "many", _text(source % 5)),
+        "category": joined("c", text(source % 50)),
+        "cart_id": pc.if_else(cart, joined("cart", text(group)), ""),
+        "qty": pc.if_else(cart, text(source % 3 + 1), ""),
+        "query": joined("query ", text(source % 1000)),
+        "hits": pc.if_else(bad, "many", text(source % 5)),
     })  # fmt: skip
 
 
-def _text(numbers: np.ndarray) -> pa.Array:
+def text(numbers: np.ndarray) -> pa.Array:
+    """Return whole numbers as texts."""
     return pa.array(numbers).cast(pa.string())
 
 
-def _joined(*parts: pa.Array | str) -> pa.Array:
+def joined(*parts: pa.Array | str) -> pa.Array:
+    """Return the texts of columns and constants, one behind the other."""
     return pc.binary_join_element_wise(*parts, "")
 
 
