@@ -20,7 +20,7 @@ from statistics import median
 import click
 
 _ROOT = Path(__file__).parents[1]
-_EVERY = 0.05  # seconds between two looks at the memory of a tree of processes
+_EVERY = 0.1  # seconds between two looks at the memory of a tree of processes: a look takes milliseconds a GiB
 
 
 @dataclass(frozen=True, slots=True)
