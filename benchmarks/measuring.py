@@ -89,12 +89,13 @@ def race(
 
 
 def say(took: dict[str, list[Took]], rows: int, unit: str = "rows") -> None:
-    """Print a line for each rival: medians, the largest peak, and how its time stands to that of the first, pair by pair."""
+    """Print a line for each rival: medians, the largest peak, and how its time and CPU stand to those of the first, pair by pair."""
     ours = next(iter(took.values()))
     for name, runs in took.items():
         seconds = median(t.seconds for t in runs)
         ratio = median(b.seconds / a.seconds for a, b in zip(ours, runs, strict=True))
-        against = "" if runs is ours else f"; its time is {ratio:.2f} of {next(iter(took))}'s"
+        cpu = median(b.cpu / a.cpu for a, b in zip(ours, runs, strict=True))
+        against = "" if runs is ours else f"; {ratio:.2f} of {next(iter(took))}'s time, {cpu:.2f} of its CPU"
         click.echo(
             f"  {name:<22} {seconds:>7.2f} s ({min(t.seconds for t in runs):.2f} to {max(t.seconds for t in runs):.2f}) = "
             f"{rows / seconds:>9,.0f} {unit}/s, {median(t.cpu for t in runs):>6.2f} s CPU, "
