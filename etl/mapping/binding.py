@@ -8,7 +8,7 @@ import duckdb
 
 from etl.job.mistakes import Mistake
 from etl.job.models import Job
-from etl.mapping import kinds
+from etl.mapping import functions, kinds
 from etl.mapping.expression import Expression, ExpressionError, Scope, comparisons, compiled, first_values, parse
 from etl.mapping.layers import Layers
 from etl.sql import quote
@@ -45,7 +45,7 @@ class Binder:
             e = parse(text, scope, self._connection)
             if not e.is_name:
                 self._refuse_mixed_comparisons(text, layers)
-                self._refuse_what_is_no_text(text, layers)
+                self._refuse_what_a_function_cannot_take(text, layers)
             self.kind_of(e.sql, layers)
         except ExpressionError as error:
             self.mistake(key, f"`{text}`: {error}")
@@ -77,14 +77,14 @@ class Binder:
         owner = sql.partition(".")[0]
         return f"`{f'lookups.{owner}' if owner in self._job.lookups else self._at}.types`"
 
-    def _refuse_what_is_no_text(self, text: str, layers: Layers) -> None:
+    def _refuse_what_a_function_cannot_take(self, text: str, layers: Layers) -> None:
         for name, value in first_values(text, self._connection):
             try:
                 kind = self._kind_of_part(value, layers)
             except duckdb.Error:
                 continue
-            if not kinds.is_text(kind) and kind != '"NULL"' and not kind.startswith("ENUM"):
-                raise ExpressionError(f"{name}() looks at text, and {value} is {kind}")
+            if (what := functions.complaint(name, kind)) is not None:
+                raise ExpressionError(f"{name}() looks at {what}, and {value} is {kind}")
 
     def _kind_of_part(self, text: str, layers: Layers) -> str:
         return self.kind_of(compiled(text, self._connection), layers)

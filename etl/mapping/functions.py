@@ -1,4 +1,4 @@
-"""The functions that a job's expressions have beside DuckDB's own: for paths, queries, cookies and URLs.
+"""The functions that a job's expressions have beside DuckDB's own: for paths, queries, cookies, URLs, and GA4's event_params.
 
 Each is a macro over DuckDB's functions, so rows are worked on in vectors and never in Python. What a call names (a template, a parameter, a
 cookie) is a text in quotes: it is compiled once into a regular expression, which takes its place in the SQL that is run. None of them
@@ -7,13 +7,14 @@ fails on any text: null gives null, and what is no text in UTF-8 once decoded st
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import duckdb
 
-from etl.mapping import patterns
+from etl.mapping import kinds, patterns
 from etl.mapping.patterns import SCHEME, PatternError
 from etl.sql import literal
 
@@ -41,6 +42,9 @@ _LOGIN = rf"(?s)^({_HOST_AND_PORT})[^/?#]*@"
 #: What stands before a query. A text that does not begin as a URL or path, and has no ? before its first name, is a query itself.
 _BEFORE_QUERY = rf"(?s)^(?:(?:{SCHEME}/)?/[^?]*(?:\?|$)|[^?=&]*\?)"
 _WITHOUT_FRAGMENT = "split_part(url, '#', 1)"
+
+#: What the value of a parameter may be in GA4's export (its schema: support.google.com/analytics/answer/7029846).
+PARAMETER_VALUES = ("string_value", "int_value", "float_value", "double_value")
 
 
 def _extract(sql: str, pattern: str) -> str:
@@ -91,6 +95,15 @@ def _url_clean() -> str:
     return f"nullif({before} || coalesce('?' || nullif({kept}, ''), ''), '')"
 
 
+def _event_param() -> str:
+    # The cast takes fields by their names and gives null for those that are not there: no export has all four of them, and
+    # BigQuery's JSON leaves nulls out.
+    fields = ", ".join(f"{name} VARCHAR" for name in PARAMETER_VALUES)
+    first = 'list_filter(params, lambda "!p": "!p"."key" = name)[1]."value"'
+    values = ", ".join(f'"!v".{name}' for name in PARAMETER_VALUES)
+    return f'list_extract(list_transform([TRY_CAST({first} AS STRUCT({fields}))], lambda "!v": coalesce({values})), 1)'
+
+
 _MACROS = {
     "path_param(url, pattern)": _path_param(),
     "query_param(url, pattern)": _query_param(),
@@ -100,6 +113,7 @@ _MACROS = {
     "url_path(url)": _url_path(),
     "url_host(url)": f"nullif(lower(trim({_extract('url', _HOST)}, '[] ')), '')",
     "url_clean(url, pattern)": _url_clean(),
+    "event_param(params, name)": _event_param(),
 }
 
 
@@ -112,6 +126,7 @@ class _Function:
     named: str = ""  # what stands behind its first value
     pattern: Callable[..., str] | None = None
     many: bool = False  # that is a list
+    of_records: bool = False  # it looks at a list of parameters, not at text
 
 
 _FUNCTIONS: Mapping[str, _Function] = {
@@ -134,6 +149,13 @@ _FUNCTIONS: Mapping[str, _Function] = {
         patterns.parameters,
         many=True,
     ),
+    "event_param": _Function(
+        ("event_param(event_params, 'page_location')",),
+        frozenset({2}),
+        "a parameter's name in quotes",
+        str,
+        of_records=True,
+    ),
 }
 
 NAMES = frozenset(_FUNCTIONS)
@@ -141,6 +163,17 @@ NAMES = frozenset(_FUNCTIONS)
 
 class CallError(Exception):
     """What is wrong with a call, in an analyst's words."""
+
+
+def complaint(name: str, kind: str) -> str | None:
+    """Return what a function takes, where that is not a value of DuckDB's type `kind`; None where it is."""
+    if kind == '"NULL"':
+        return None
+    if _FUNCTIONS[name].of_records:
+        record = re.fullmatch(r'STRUCT\(.*"?key"? VARCHAR.*\)\[\]', kind) and "value" in kind
+        known = record and any(value in kind for value in PARAMETER_VALUES)
+        return None if known else "a list of records with key and value, as GA4 exports event_params"
+    return None if kinds.is_text(kind) or kind.startswith("ENUM") else "text"
 
 
 def create(connection: duckdb.DuckDBPyConnection) -> None:

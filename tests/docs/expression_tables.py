@@ -1,7 +1,7 @@
 """The tables of docs/expressions.md: recipes with what they give, and mistakes with their messages; both evaluated for real.
 
-A recipe's second column is a row as JSON; its keys are the columns, all text as in a CSV. Mistakes are checked as the `where` of the first
-rule of jobs/shop.yaml, against the columns of data/sample/shop/.
+A recipe's second column is a row as JSON; its keys are the columns: text as in a CSV, or nested. Mistakes are checked as the `where` of the
+first rule of jobs/shop.yaml, against the columns of data/sample/shop/.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def table_rows(marker: str, text: str) -> Iterator[list[str]]:
 
 def given(expression: str, row: str) -> str:
     """Return what an expression gives for a row of texts: a text as it is, anything else as JSON."""
-    values: dict[str, str | None] = json.loads(row)
+    values: dict[str, object] = json.loads(row)
     rule = {"type": "tried", "custom": True, "params": {"v": expression}}
     job = {
         "job": "recipe",
@@ -44,10 +44,15 @@ def given(expression: str, row: str) -> str:
         "delivery": {"api": "sandbox"},
     }
     place = {FILE: [0], ROW: [2], ELEMENT: [None], ORDINAL: [0]}
-    columns = {name: pa.array([value], pa.string()) for name, value in values.items()}
+    columns = {
+        name: pa.array([value]) if isinstance(value, list | dict) else pa.array([value], pa.string())
+        for name, value in values.items()
+    }
     table = pa.table(columns | {name: pa.array(place[name], PLACE.field(name).type) for name in place})
     read = read_text(json.dumps(job), Path("recipe.yaml"))
-    mapped = Mapper(read, pa.schema([pa.field(name, pa.string()) for name in values]), datetime.now(UTC)).map(table)
+    mapped = Mapper(read, pa.schema([(name, array.type) for name, array in columns.items()]), datetime.now(UTC)).map(
+        table
+    )
     (matches,) = mapped.by_rule
     if any(c.startswith(FAULT) and matches.table[c][0].as_py() for c in matches.table.column_names):
         return "invalid"

@@ -293,3 +293,101 @@ def test_a_value_that_is_no_text_is_a_mistake() -> None:
         map_rows(job, [{"user": "u", "hits": "1", "url": "/"}])
     assert "query_param() looks at text, and hits is BIGINT" in str(error.value)
     assert re.search(r"events\[1\].where: .*compares text with a number", str(error.value))
+
+
+def _params(**values: object) -> list[dict[str, object]]:
+    """Parameters as GA4 exports them: each value in the field of its kind."""
+    return [{"key": key, "value": value} for key, value in values.items()]
+
+
+_VALUE = pa.struct(
+    {"string_value": pa.string(), "int_value": pa.int64(), "float_value": pa.float64(), "double_value": pa.float64()}
+)
+_PARAMS = pa.list_(pa.struct({"key": pa.string(), "value": _VALUE}))
+_SHAPES = {
+    # Parquet has every field in every row; float_value is one of them, and always null.
+    "parquet": (
+        _PARAMS,
+        _params(
+            page={"string_value": "/a", "int_value": None, "float_value": None, "double_value": None},
+            session={"string_value": None, "int_value": 9007199254740993, "float_value": None, "double_value": None},
+            value={"string_value": None, "int_value": None, "float_value": None, "double_value": 12.5},
+            old={"string_value": None, "int_value": None, "float_value": 0.5, "double_value": None},
+            none={"string_value": None, "int_value": None, "float_value": None, "double_value": None},
+            blank={"string_value": " ", "int_value": None, "float_value": None, "double_value": None},
+            void=None,
+        ),
+    ),
+    # BigQuery's JSON leaves nulls out and writes int64 as text: a field that no row has is in no schema.
+    "ndjson": (
+        pa.list_(
+            pa.struct(
+                {
+                    "key": pa.string(),
+                    "value": pa.struct({"double_value": pa.float64(), "int_value": pa.string(), "string_value": pa.string()}),
+                }
+            )
+        ),
+        _params(
+            page={"string_value": "/a"},
+            session={"int_value": "9007199254740993"},
+            value={"double_value": 12.5},
+            blank={"string_value": " "},
+            none={},
+            void=None,
+        ),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("shape", _SHAPES)
+def test_event_param_gives_the_text_of_whatever_field_a_value_stands_in(shape: str) -> None:
+    kind, params = _SHAPES[shape]
+    job = job_of(
+        "events:\n  - {type: seen, custom: true, params: {"
+        + ", ".join(
+            f"{n}: \"event_param(params, '{n}')\"" for n in ("page", "session", "value", "none", "blank", "void")
+        )
+        + ", absent: \"event_param(params, 'x')\", number: \"try_cast(event_param(params, 'value') as double) * 2\"}}\n"
+    )
+    schema = pa.schema([("user", pa.string()), ("params", kind)])
+    mapped = map_rows(
+        job,
+        [{"user": "u", "params": params}, {"user": "u", "params": []}, {"user": "u", "params": None}],
+        schema,
+    )
+    nothing = ("none", "blank", "void", "absent")
+    assert [values(mapped, f"params.{name}") for name in nothing] == [[None] * 3] * 4
+    assert values(mapped, "params.page") == ['"/a"', None, None]
+    assert values(mapped, "params.session") == ['"9007199254740993"', None, None]  # every digit
+    assert values(mapped, "params.value") == ['"12.5"', None, None]
+    assert values(mapped, "params.number") == ["25", None, None]
+    assert (failures(mapped), faults(mapped)) == ([], [[], [], []])
+
+
+def test_event_param_takes_the_first_of_a_name_and_the_older_float() -> None:
+    kind, params = _SHAPES["parquet"]
+    job = job_of(
+        "events:\n  - {type: seen, custom: true, params: {old: \"event_param(p, 'old')\", page: \"event_param(p, 'page')\"}}\n"
+    )
+    twice = [*params, *_params(page={"string_value": "/later"})]
+    mapped = map_rows(job, [{"user": "u", "p": twice}], pa.schema([("user", pa.string()), ("p", kind)]))
+    assert (values(mapped, "params.old"), values(mapped, "params.page")) == (['"0.5"'], ['"/a"'])
+
+
+@pytest.mark.parametrize(
+    ("expression", "words"),
+    [
+        ("event_param(url, 'q')", "looks at a list of records with key and value, as GA4 exports event_params, and url is VARCHAR"),
+        ("event_param(tags, 'q')", "and tags is VARCHAR[]"),
+        ("event_param(p)", "event_param() is written event_param(event_params, 'page_location')"),
+        ("event_param(p, user)", "behind the first value stands a parameter's name in quotes"),
+        ("event_parm(p, 'q')", "no function `event_parm`; did you mean `event_param`?"),
+    ],
+)  # fmt: skip
+def test_what_event_param_cannot_look_at_is_a_mistake(expression: str, words: str) -> None:
+    job = job_of(f'events:\n  - type: searchRequest\n    search: "{expression}"\n')
+    schema = pa.schema([("user", pa.string()), ("url", pa.string()), ("p", _PARAMS), ("tags", pa.list_(pa.string()))])
+    with pytest.raises(JobMistakes) as error:
+        map_rows(job, [], schema)
+    assert words in str(error.value)
