@@ -28,8 +28,8 @@ def json_value(name: str, kind: str) -> str:
 
 def json_object(fields: Iterable[tuple[str, str]]) -> str:
     """Return SQL of a JSON object of (name, SQL of JSON value)."""
-    parts = [f"{literal(_name(name) + ':')} || {value}" for name, value in fields]
-    return f"'{{' || concat_ws(',', {', '.join(parts)}) || '}}'"
+    parts = (f"{literal(_name(name) + ':')} || {value}" for name, value in fields)
+    return f"'{{' || {_joined(parts)} || '}}'"
 
 
 def parameter(name: str, value: str) -> str:
@@ -40,9 +40,13 @@ def parameter(name: str, value: str) -> str:
 def event(kind: str, parameters: Iterable[str]) -> str:
     """Return SQL of an event's body; `key` is the column with its keyValue."""
     start = literal('{"eventTypeKey":' + _name(kind) + ',"keyValue":')
-    listed = ", ".join(parameters)
-    params = f"concat_ws(',', {listed})" if listed else "''"
-    return f"""{start} || {string(quote("key"))} || ',"params":[' || {params} || ']}}'"""
+    return f"""{start} || {string(quote("key"))} || ',"params":[' || {_joined(parameters)} || ']}}'"""
+
+
+def _joined(parts: Iterable[str]) -> str:
+    """Return SQL of the texts that are there, with commas between them; of no texts at all too, which concat_ws refuses."""
+    listed = ", ".join(parts)
+    return f"concat_ws(',', {listed})" if listed else "''"
 
 
 def _name(name: str) -> str:

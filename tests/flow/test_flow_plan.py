@@ -298,3 +298,15 @@ events:
         (2, "cart_line"): 2, (3, "where.failed"): 1, (4, "cart_line"): 1, (5, "where.failed"): 1,
     })  # fmt: skip
     assert (found.params("recycleStateId"), found.books.folded, found.books.balance) == (["whole"], 2, 0)
+
+
+def test_a_rule_that_only_clears_needs_no_products(tmp_path: Path) -> None:
+    job = """
+events:
+  - {type: cartUpdated, where: kind = 'buy', cleared: true, recycleStateId: cart}
+  - {type: cartUpdated, where: kind = 'bought', cleared: true, lines: [cart], recycleStateId: cart}
+"""
+    rows = [line("k", "a", kind="buy"), line("m", "b", kind="bought"), line("m", "c", kind="bought"), line("k", "d")]
+    found = plan(tmp_path, job, {"a.csv": csv_text(rows)})
+    assert found.params("products") == ["[]", "[]"]
+    assert (found.books.events, found.books.duplicate, found.books.filtered) == (2, {"exact": 1}, {"no_rule": 1})
