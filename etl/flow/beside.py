@@ -33,9 +33,9 @@ class Beside:
         tables = [(f"lookups.{name}", found) for name, source in self.lookups.items() for found in source.inputs]
         return tables + [(f"contacts.{name}", found) for name, files in self.contacts.items() for found in files]
 
-    def tables(self) -> dict[str, LookupInput]:
-        """Return the lookups as the mapping takes them."""
-        return {name: _table(name, source) for name, source in self.lookups.items()}
+    def tables(self, job: Source) -> dict[str, LookupInput]:
+        """Return the lookups as the mapping takes them, beside the source of the job."""
+        return {name: _table(name, source, _own(job, source)) for name, source in self.lookups.items()}
 
 
 def open_beside(job: Job, day: date | None) -> Beside:
@@ -80,24 +80,38 @@ def file_settings(files: Lookup | SourceSection, day: date | None) -> SourceSett
     )
 
 
-def _table(name: str, source: Source) -> LookupInput:
+def _table(name: str, source: Source, own: frozenset[int]) -> LookupInput:
     files = [found.shown for found in source.inputs]
-    return LookupInput(source.schema, files, lambda columns: _rows(name, source, files, columns))
+    return LookupInput(source.schema, files, lambda columns: _rows(name, source, files, own, columns))
 
 
-def _rows(name: str, source: Source, files: Sequence[str], columns: Sequence[str]) -> Iterator[pa.Table]:
+def _own(job: Source, lookup: Source) -> frozenset[int]:
+    """The numbers of a lookup's files that the job itself reads, and reads alike: its books have their rows."""
+    alike = (lookup.format, lookup.settings.delimiter, lookup.settings.encoding, lookup.settings.columns)
+    if alike != (job.format, job.settings.delimiter, job.settings.encoding, job.settings.columns):
+        return frozenset()
+    paths = {found.path.resolve() for found in job.inputs}
+    return frozenset(number for number, found in enumerate(lookup.inputs) if found.path.resolve() in paths)
+
+
+def _rows(
+    name: str, source: Source, files: Sequence[str], own: frozenset[int], columns: Sequence[str]
+) -> Iterator[pa.Table]:
     """Yield the rows of a lookup, its columns that are asked for and their places."""
     try:
         for batch in source.batches(columns):
-            _refuse_unread(batch, files)
+            _refuse_unread(batch, files, own)
             yield batch.table
     except InputError as error:
         raise _named(error, name) from error
 
 
-def _refuse_unread(batch: Batch, files: Sequence[str]) -> None:
-    """A row that cannot be read is an error: passed over, it would be a partner that is missing in silence."""
-    for row in batch.unread[:1]:
+def _refuse_unread(batch: Batch, files: Sequence[str], own: frozenset[int]) -> None:
+    """A row that cannot be read is an error: passed over, it would be a partner that is missing in silence.
+
+    In a file of the job itself it is passed over: there it is told as an invalid row, and `max_invalid` says how many are too many.
+    """
+    for row in (row for row in batch.unread if row.file not in own):
         raise InputError(
             f"{files[row.file]}:{row.row}: this row cannot be read ({row.reason})",
             hint="mend the row; docs/books.md has what the word means",

@@ -113,7 +113,7 @@ class _Planner:
         untimed = any((rule.time or job.time) is None for rule in job.events)
         first_rows = [source.first_rows_hash(i) for i in range(len(source.inputs))] if untimed else None
         self.files = [found.shown for found in source.inputs]
-        lookups, contacts = inputs.beside.tables(), contact_lists(inputs.beside.contacts)
+        lookups, contacts = inputs.beside.tables(inputs.source), contact_lists(inputs.beside.contacts)
         self.preparer = Preparer(job, source.schema, self.files, first_rows, now, choice.only, lookups, contacts)
         self.books.lookups = {name: {"rows": 0, "found": 0} for name in job.lookups}
 

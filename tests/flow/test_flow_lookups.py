@@ -183,3 +183,30 @@ def test_the_books_balance_and_the_size_of_blocks_changes_nothing(
     assert whole.books.balance == 0
     assert whole.params("mail") == [known[user] or None for user in kept]
     assert whole.books.lookups["crm"] == {"rows": len(rows), "found": len(kept)}
+
+
+def test_a_row_that_cannot_be_read_of_the_jobs_own_file_is_invalid_once_and_stops_nothing(tmp_path: Path) -> None:
+    """It is in the books as a row of the source; of another file, or of the same one read in another way, nobody would hear of it."""
+    tracks = [
+        '{"type": "identify", "anonymousId": "a1", "userId": "007"}',
+        '{"type": "identify", "anonym',
+        '{"type": "track", "anonymousId": "a1", "url": "/1"}',
+    ]
+    text = """
+lookups:
+  ids: {path: LOOKUP, key: anonymousId, where: type = 'identify', on: anonymousId}
+filters: {other: type <> 'track'}
+events: [{type: pageViewed, page: {location: url}}]
+"""
+    head = (
+        "job: small\nsource: {path: tracks.ndjson}\n"
+        "contact: {externalCustomerId: ids.userId}\ndelivery: {api: sandbox}\n"
+    )
+    lines = "\n".join(tracks) + "\n"
+    named = f"../{tmp_path.name}/tracks.ndjson"  # the same file, however it is called
+    found = plan(tmp_path, text.replace("LOOKUP", named), {"tracks.ndjson": lines}, head=head)
+    assert found.params("externalCustomerId") == ["007"]
+    assert (found.books.rows, found.books.invalid_reasons, found.books.events) == (3, {"json": 1}, 1)
+    for again in ("copy.ndjson", "tracks.ndjson, encoding: latin-1"):
+        with pytest.raises(InputError, match="ndjson:2: this row cannot be read"):
+            plan(tmp_path, text.replace("LOOKUP", again), {"tracks.ndjson": lines, "copy.ndjson": lines}, head=head)
