@@ -1,5 +1,8 @@
 """Makes the sample data of this folder: `python data/sample/generate.py`. The same seed gives the same bytes.
 
+The exports of the ready jobs have a module each beside this one; they tell a story (`story.py`) in their own forms. Here are the
+shop's and the app's.
+
 It is small and dirty on purpose, as real exports are: duplicates, bad rows, carts of several lines, unicode, quotes and newlines inside
 fields, several time zones, a header that differs from file to file, and shapes that differ from line to line.
 """
@@ -14,9 +17,16 @@ import random
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
+import ga4
+import nginx
+import orders
+import segment
+import snowplow
+
 SEED = 20261122
 START = datetime(2026, 11, 20, 6, 0, tzinfo=UTC)
 HERE = Path(__file__).parent
+EXPORTS = (ga4, snowplow, segment, orders, nginx)
 
 COLUMNS = [
     "event", "event_time", "customer_id", "email", "phone", "url", "sku", "price", "in_stock", "colour", "currency",
@@ -30,7 +40,7 @@ ZONES = [None, UTC, timezone(timedelta(hours=2)), timezone(timedelta(hours=-5))]
 
 
 def main() -> None:
-    """Write the files of both jobs."""
+    """Write the files of all jobs."""
     rng = random.Random(SEED)
     rows = shop_rows(rng)
     half = len(rows) // 2
@@ -38,6 +48,10 @@ def main() -> None:
     # The second day's export has its columns in another order and one that nobody needs.
     write_csv(HERE / "shop" / "events-2026-11-21.csv.gz", [*reversed(COLUMNS), "session"], rows[half:])
     (HERE / "app" / "events.ndjson").write_text("".join(app_lines(rng)), "utf-8")
+    for export in EXPORTS:
+        folder = HERE / export.__name__
+        folder.mkdir(exist_ok=True)
+        export.write(folder)
 
 
 def shop_rows(rng: random.Random) -> list[dict[str, str]]:
