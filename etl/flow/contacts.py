@@ -9,7 +9,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from etl.errors import InputError
-from etl.flow.moved import refuse_moved
 from etl.job.models import Job
 from etl.job.template import fill
 from etl.mapping.contact_lists import ContactLists, read_lists
@@ -35,7 +34,7 @@ def find_contacts(job: Job, day: date | None) -> dict[str, list[Input]]:
         except InputError as error:
             raise InputError(f"contacts.{name}: {error.message}", hint=error.hint) from error
         for item in found[name]:
-            if format_of_name(item.path.name) in ("parquet", "ndjson"):
+            if format_of_name(item.name) in ("parquet", "ndjson"):
                 raise _no_list(name, item)
     return found
 
@@ -46,7 +45,9 @@ def contact_lists(files: Mapping[str, Sequence[Input]]) -> ContactLists | None:
         return None
     parts = {name: (part for item in items for part in _entries(name, item)) for name, items in files.items()}
     lists = read_lists(parts.get("suppress"), parts.get("known"))
-    refuse_moved(item for items in files.values() for item in items)
+    for items in files.values():
+        for item in items:
+            item.prove()
     return lists
 
 

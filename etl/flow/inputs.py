@@ -72,10 +72,10 @@ def fingerprint(job: Job, destination: str, day: date | None, inputs: JobInputs,
         mapping_hash(job),
         destination,
         day.isoformat() if day else "",
-        [[i.shown, i.size, i.mtime_ns] for i in inputs.source.inputs],
+        [i.mark for i in inputs.source.inputs],
         chosen,
     ]
-    if beside := [[role, i.shown, i.size, i.mtime_ns] for role, i in inputs.beside.inputs]:
+    if beside := [[role, *i.mark] for role, i in inputs.beside.inputs]:
         parts.append(beside)
     mark = sha256(json.dumps(parts).encode()).hexdigest()[:16]
     return f"{mark}-{trial_mark(kept)}" if kept else mark

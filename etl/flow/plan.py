@@ -15,7 +15,6 @@ from etl.delivery.checkpoint import Checkpoint, RunRow
 from etl.flow.contacts import contact_lists
 from etl.flow.inputs import JobInputs, fingerprint
 from etl.flow.ledger import horizon, sent_files
-from etl.flow.moved import refuse_moved
 from etl.flow.prepare import Prepared, Preparer
 from etl.flow.side_by_side import side_by_side, worker_count
 from etl.flow.state import Place, storing
@@ -73,7 +72,8 @@ def make_plan(
     with storing(place.folder):
         folder = place.clear_planning()
         books = _Planner(job, place, checkpoint, choice, inputs, now, folder, progress).run()
-        refuse_moved(inputs.files)
+        for file in inputs.files:
+            file.prove()
         number = max((run.run for run in checkpoint.runs()), default=0) + 1
         name = f"{number:06d}-{mark[:6]}"
         shutil.rmtree(place.run(name), ignore_errors=True)

@@ -6,13 +6,13 @@ Each function takes it as read and gives it as the model keeps it, or raises Val
 from __future__ import annotations
 
 import codecs
-import ipaddress
 import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
+from etl.address import is_loopback, is_remote
 from etl.job import template
 from etl.job.locators import ALIASES, LOCATORS
 from etl.job.mistakes import near
@@ -54,6 +54,8 @@ def paths(value: object) -> tuple[str, ...]:
         try:
             path = _string(text(item), "a file, folder or glob, or a list of them")
             template.check(path)
+            if is_remote(path):
+                _address(path)
             found.append(path)
         except ValueError as error:
             faults.append(Fault((position,) if many else (), str(error)))
@@ -61,6 +63,37 @@ def paths(value: object) -> tuple[str, ...]:
         faults.append(Fault((), "expected a file, folder or glob, or a list of them, found an empty list"))
     raise_all("paths", faults, value)
     return tuple(found)
+
+
+def _address(path: str) -> None:
+    """Raise ValueError for an address that nothing can be read from, or that holds a login."""
+    scheme, _, rest = path.partition("://")
+    place, _, key = rest.partition("/")
+    if "@" in place.partition("?")[0]:
+        raise ValueError(
+            "an address must hold no login: credentials come from the environment "
+            "(docs/remote-inputs.md has where from); one that stood in a file should be replaced"
+        )
+    if not place.strip():
+        raise ValueError(
+            f"expected an address with a bucket or host, such as s3://bucket/visits.csv, found {shown(path)}"
+        )
+    if scheme.lower() in ("s3", "gs"):
+        if ":" in place or "*" in place:
+            raise ValueError(f"expected the name of a bucket after {scheme}://, found {shown(path)}")
+        return
+    try:
+        host = urlsplit(f"//{place}").hostname or ""
+    except ValueError:
+        raise ValueError(f"this address cannot be read: {shown(path)}") from None
+    if scheme.lower() == "http" and not is_loopback(host):
+        raise ValueError("plain http would show the file to everyone on the way; write https://")
+    key = key.partition("?")[0].partition("#")[0]
+    if not key or key.endswith("/") or "*" in key:
+        raise ValueError(
+            f"a server on {scheme}:// lists no files, so folders and globs cannot be read from it, found {shown(path)}: "
+            "name each file, as a list"
+        )
 
 
 def not_empty(value: object) -> object:
@@ -214,7 +247,7 @@ def api(value: object) -> str:
         raise ValueError("an address must hold no login: the key comes from the environment (`api_key_env`)")
     if url.scheme not in ("http", "https") or not host:
         raise ValueError(f"expected {expected}, found {shown(found)}")
-    if url.scheme == "http" and not _is_loopback(host):
+    if url.scheme == "http" and not is_loopback(host):
         raise ValueError("plain http would show the key to everyone on the way; write https://")
     if url.query or url.fragment:
         raise ValueError("expected an address without ? and #")
@@ -223,13 +256,6 @@ def api(value: object) -> str:
         raise ValueError(f"the method is added to the address: end it before {method[0]}")
     host = f"[{host}]" if ":" in host else host
     return f"{url.scheme}://{host}{f':{port}' if port else ''}{path}"
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
 
 
 def api_key_env(value: object) -> str:

@@ -7,6 +7,7 @@ import json
 from datetime import timedelta
 from typing import Any
 
+from etl.address import masked_address
 from etl.job.models import Job
 
 #: What may change without another mapping: where and how fast events go, and the guards. `contacts` is one of these: it says for whom
@@ -24,6 +25,9 @@ def mapping_hash(job: Job) -> str:
     not, so that a later version with more keys gives the same hash. A transform's code is part of it.
     """
     mapping = job.model_dump(exclude=_NOT_MAPPING, exclude_defaults=True)
+    for files in (mapping["source"], *mapping.get("lookups", {}).values()):
+        # A link that is signed anew each night is still the same input.
+        files["path"] = [masked_address(path) for path in files["path"]]
     for key in _ORDERED:
         if key in mapping:
             mapping[key] = list(mapping[key].items())

@@ -19,7 +19,6 @@ from etl.job.event import OF_LINES, own_keys, shape_event, unknown_key
 from etl.job.filters import filters_of, is_ready
 from etl.job.locators import Locator
 from etl.job.mistakes import Mistake, Where
-from etl.job.notyet import not_yet
 from etl.job.section import Fault, Section
 from etl.job.values import Duration, Expr, Exprs, Flag, Rate, Share, Size, Span, Text, Whole, texts
 from schemas import TYPES
@@ -300,7 +299,7 @@ class Job(Section):
 
     @classmethod
     def _shape(cls, raw: dict[str, Any]) -> tuple[dict[str, Any], list[Fault]]:
-        return cross.inherit_times(raw), [*not_yet(raw), *cross.job(raw)]
+        return cross.inherit_times(raw), list(cross.job(raw))
 
     @property
     def named_filters(self) -> dict[str, str]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from etl.address import masked_address
+
 _EMAIL = re.compile(r"([A-Za-z0-9._%+-])[A-Za-z0-9._%+-]*@(?=[A-Za-z0-9-]+\.)")
-_LOGIN = re.compile(r"(?<=://)[^/@\s]+@")
 _LONGEST = 60
 
 
 def shown(value: object) -> str:
-    """Return `value` in backquotes, or in words where it is no scalar: short, logins and e-mails masked."""
+    """Return `value` in backquotes, or in words where it is no scalar: short, logins, secrets of addresses and e-mails masked."""
     if value is None:
         return "nothing"
     if isinstance(value, Mapping):
@@ -19,5 +20,5 @@ def shown(value: object) -> str:
     if isinstance(value, list | tuple):
         return "a list"
     text = str(value).lower() if isinstance(value, bool) else str(value)
-    text = _EMAIL.sub(r"\1***@", _LOGIN.sub("***@", text.replace("\n", " ")))
+    text = _EMAIL.sub(r"\1***@", masked_address(text.replace("\n", " ")))
     return f"`{text if len(text) <= _LONGEST else text[: _LONGEST - 1] + '…'}`"

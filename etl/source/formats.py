@@ -58,8 +58,8 @@ def format_of(inputs: Sequence[Input], settings: SourceSettings) -> Format:
     found: dict[Format, str] = {}
     empty: list[Input] = []
     for item in inputs:
-        fmt = format_of_name(item.path.name)
-        if fmt is None and may_be_log(item.path.name):
+        fmt = format_of_name(item.name)
+        if fmt is None and may_be_log(item.name):
             if item.size == 0:
                 empty.append(item)  # the first hour of a day: it is what the others are
                 continue

@@ -1,66 +1,94 @@
-"""Which files a job reads: files, folders, globs and lists of them, in natural order."""
+"""Which files a job reads: files, folders, globs and lists of them, here and elsewhere, in natural order."""
 
 from __future__ import annotations
 
 import difflib
 import glob
 import os
-import re
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path
+from typing import BinaryIO
 
+import pyarrow as pa
+
+from etl.address import is_remote
 from etl.errors import InputError
-
-# What Spark and its kin leave beside the data.
-_MARKERS = re.compile(r"_(SUCCESS|metadata|common_metadata|started.*|committed.*|temporary|delta_log|spark_metadata)$")
+from etl.source.order import natural_key, skipped
+from etl.source.origin import LocalFile, Origin, Stamp
 
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """One file to read.
+    """One file to read, as it was when it was found.
 
-    `shown` is its path for people: relative to the job's folder when below it or beside it. `size` is in bytes, `mtime_ns` in
-    nanoseconds.
+    `shown` is its path for people: relative to the job's folder when below it or beside it, an address without its secrets.
     """
 
-    path: Path
+    origin: Origin
     shown: str
-    size: int
-    mtime_ns: int
+    stamp: Stamp
+
+    @property
+    def name(self) -> str:
+        """Its name, without folders."""
+        return self.origin.name
+
+    @property
+    def size(self) -> int:
+        """Its size in bytes."""
+        return self.stamp.size
+
+    @property
+    def mark(self) -> list[object]:
+        """What a plan knows it by (RULES §2)."""
+        return [self.shown, self.stamp.size, self.stamp.version]
+
+    def prove(self) -> None:
+        """Raise InputError where the file is no longer as it was: what was read may be half of one state and half of another."""
+        try:
+            now = self.origin.stamp()
+        except OSError as error:
+            raise InputError(f"{self.shown} went away while it was read", hint="plan again when it is there") from error
+        if now != self.stamp:
+            raise InputError(
+                f"{self.shown} changed while it was read", hint="plan again when the export has been written"
+            )
+
+    def open(self) -> BinaryIO:
+        """Open it to be read from its start; raise OSError or InputError, in reading too."""
+        return self.origin.open(self.stamp)
+
+    def arrow(self) -> pa.NativeFile:
+        """Open it to be read at any place; raise OSError or InputError, in reading too."""
+        return self.origin.arrow(self.stamp)
 
 
 def find_inputs(paths: Sequence[str], folder: Path) -> list[Input]:
     """Return the files that `paths` name, relative ones from `folder`.
 
     A path is a file, a folder (with all below it; hidden files and markers like `_SUCCESS` are skipped) or a glob (`**`
-    too). Paths keep their order; within one, files stand in natural order (a2 before a10). A file found twice counts
-    once. Raises InputError (exit 4) where a path finds nothing, or a file cannot be read.
+    too), here, on s3:// or on gs://; or a file on https://. Paths keep their order; within one, files stand in natural
+    order (a2 before a10). A file found twice counts once. Raises InputError (exit 4) where a path finds nothing, or a file cannot be read.
     """
     # Not resolve(): it would follow links, and `shown` would not be what was written.
     folder = Path(os.path.abspath(folder))  # noqa: PTH100
-    seen: set[tuple[int, int]] = set()
-    found: list[Input] = []
+    found: dict[Hashable, Input] = {}
     for text in paths:
-        for path in _expand(text, folder):
-            item, identity = _input(path, folder)
-            if identity not in seen:
-                seen.add(identity)
-                found.append(item)
-    return found
+        for identity, item in _remote(text) if is_remote(text) else _local(text, folder):
+            found.setdefault(identity, item)
+    return list(found.values())
 
 
-def natural_key(path: str) -> tuple[tuple[tuple[int, int, str], ...], ...]:
-    """Return a key that sorts paths as people do: by part, digits as numbers, `a2` before `a10`."""
-    parts = PurePath(path).parts
-    return tuple(
-        tuple((0, int(piece), piece) if piece.isdigit() else (1, 0, piece) for piece in _pieces(part)) for part in parts
-    )
+def _remote(text: str) -> list[tuple[Hashable, Input]]:
+    from etl.source.remote import find_remote  # what reaches out is loaded where something is out there
+
+    return [(address, Input(origin, shown, stamp)) for address, origin, shown, stamp in find_remote(text)]
 
 
-def _pieces(part: str) -> Iterator[str]:
-    return (piece for piece in re.split(r"([0-9]+)", part) if piece)
+def _local(text: str, folder: Path) -> list[tuple[Hashable, Input]]:
+    return [_input(path, folder) for path in _expand(text, folder)]
 
 
 def _expand(text: str, folder: Path) -> list[Path]:
@@ -78,7 +106,7 @@ def _expand(text: str, folder: Path) -> list[Path]:
         return [path]
     if glob.has_magic(text):
         hits = (Path(hit) for hit in glob.glob(str(path), recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
-        files = [file for hit in hits if not _skipped(hit.name) for file in (_below(hit) if hit.is_dir() else [hit])]
+        files = [file for hit in hits if not skipped(hit.name) for file in (_below(hit) if hit.is_dir() else [hit])]
         if files:
             return sorted(set(files), key=lambda file: natural_key(str(file)))
     raise InputError(f"no input: nothing found at {_shown(path, folder)}", hint=_nearby(path, folder))
@@ -98,13 +126,9 @@ def _below(top: Path) -> list[Path]:
             folders.clear()
             continue
         visited.add(real)
-        folders[:] = [name for name in folders if not _skipped(name)]
-        files.extend(Path(base, name) for name in names if not _skipped(name))
+        folders[:] = [name for name in folders if not skipped(name)]
+        files.extend(Path(base, name) for name in names if not skipped(name))
     return sorted(files, key=lambda file: natural_key(str(file)))
-
-
-def _skipped(name: str) -> bool:
-    return name.startswith(".") or name.endswith(".crc") or _MARKERS.match(name) is not None
 
 
 def _exists(path: Path) -> bool:
@@ -112,7 +136,7 @@ def _exists(path: Path) -> bool:
     return os.path.lexists(path)
 
 
-def _input(path: Path, folder: Path) -> tuple[Input, tuple[int, int]]:
+def _input(path: Path, folder: Path) -> tuple[Hashable, Input]:
     shown = _shown(path, folder)
     try:
         info = path.stat()
@@ -127,7 +151,7 @@ def _input(path: Path, folder: Path) -> tuple[Input, tuple[int, int]]:
         raise InputError(
             f"cannot read {shown}: {error.strerror}", hint="Check the file and its permissions."
         ) from error
-    return Input(path, shown, info.st_size, info.st_mtime_ns), (info.st_dev, info.st_ino)
+    return (info.st_dev, info.st_ino), Input(LocalFile(path), shown, Stamp(info.st_size, info.st_mtime_ns))
 
 
 def _shown(path: Path, folder: Path) -> str:
@@ -144,7 +168,7 @@ def _nearby(path: Path, folder: Path) -> str:
         parent = parent.parent
     missing = path.relative_to(parent).parts[0]
     try:
-        names = sorted((name for name in os.listdir(parent) if not _skipped(name)), key=natural_key)  # noqa: PTH208
+        names = sorted((name for name in os.listdir(parent) if not skipped(name)), key=natural_key)  # noqa: PTH208
     except OSError:
         names = []
     place = _shown(parent, folder)

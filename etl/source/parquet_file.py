@@ -16,6 +16,9 @@ from etl.source.conform import conform, plain
 from etl.source.inputs import Input
 from etl.source.names import Names
 
+#: Bytes of all columns' buffers, about.
+_BUFFERS = 128 << 20
+
 
 class ParquetFile:
     """Reads one Parquet file; rows are numbered from 1. Raises InputError where the file is damaged or none."""
@@ -23,8 +26,12 @@ class ParquetFile:
     def __init__(self, item: Input, names: Names, rows: int = BATCH_ROWS) -> None:
         self._item = item
         self._rows = rows
+        self._buffer = 1 << 20
         with self._open() as file:
             own = file.schema_arrow
+            leaves = file.metadata.num_columns
+        # Each column being read has a buffer: many columns have small ones.
+        self._buffer = max(1 << 20, min(item.origin.piece, _BUFFERS // max(leaves, 1)))
         self._own = own.names
         self._odd = "" in self._own or len(set(self._own)) < len(self._own)
         named = names.of_file([name or "column" for name in self._own])
@@ -53,6 +60,7 @@ class ParquetFile:
                 table = pa.Table.from_arrays(arrays, schema=schema) if wanted else _columnless(count)
                 yield Chunk(table, np.arange(row, row + count, dtype=np.int64))
                 row += count
+        self._item.prove()
 
     def _leaves(self, wanted: Sequence[int]) -> list[str] | None:
         """Return what to ask the file for: its names of the wanted columns; None is all of them, as where names are no help."""
@@ -63,11 +71,15 @@ class ParquetFile:
         try:
             # Pages are read as they are needed (no pre_buffer), so a large row group does not stand in memory whole.
             # Microseconds for old int96 times: nanoseconds end in 2262.
-            with parquet.ParquetFile(
-                self._item.path, pre_buffer=False, buffer_size=1 << 20, coerce_int96_timestamp_unit="us"
-            ) as file:
+            with (
+                self._item.arrow() as source,
+                parquet.ParquetFile(
+                    source, pre_buffer=False, buffer_size=self._buffer, coerce_int96_timestamp_unit="us"
+                ) as file,
+            ):
                 yield file
         except (OSError, pa.ArrowException) as error:
+            self._item.prove()
             said = str(error).splitlines()[0]
             raise InputError(
                 f"cannot read {self._item.shown} as Parquet: {said}",

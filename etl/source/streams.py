@@ -56,7 +56,7 @@ def open_text(item: Input, encoding: str) -> Iterator[Read]:
     InputError, in `read` too, for a file that is gone, cut short or damaged.
     """
     try:
-        with item.path.open("rb") as file:
+        with item.open() as file:
             # The recoder reads ahead: what it reads is guarded as well as what it gives.
             yield _guarded(item, _recoded(_guarded(item, _unpacked(item, file)), check_encoding(encoding)))
     except OSError as error:

@@ -16,7 +16,6 @@ from etl.errors import Exit
 from etl.flow.summary import FILTERED
 from etl.job.document import read_document
 from etl.job.filters import READY, RESERVED
-from etl.job.notyet import NOT_YET
 from etl.job.read import read_text
 from schemas.faults import Fault, Whole, explain
 
@@ -74,16 +73,6 @@ def _in_model(prefix: str, name: str, text: str) -> Any:
     for step in path:
         job = getattr(job, step)
     return job
-
-
-def test_what_is_not_there_yet_is_said_so() -> None:
-    """Each key or value that this version refuses stands as such in the README and in the reference."""
-    meanings = {row[0].strip("`"): row[3] for row in rows()}
-    told = _section(README, "What this version does not have yet")
-    for steps, *_ in NOT_YET:
-        where = [str(step) for step in steps]
-        assert "Not yet" in meanings[".".join(where)], where
-        assert f"`{where[-1]}`" in told or f"`{'.'.join(where)}" in told, where
 
 
 _BASE = """

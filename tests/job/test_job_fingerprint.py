@@ -65,3 +65,13 @@ def test_the_order_of_the_rules_counts():
 def test_where_a_job_file_stands_and_what_set_says_of_delivery_count_nothing(tmp_path):
     other = read_text(DESIGN, tmp_path / "else.yaml", ["delivery.rate=5/s"])
     assert mapping_hash(other) == mapping_hash(read_text(DESIGN, PATH))
+
+
+def test_a_link_that_is_signed_anew_is_the_same_mapping():
+    def link(query):
+        return job(changed("visits.csv", f'"https://example.com/visits.csv?{query}"', SMALL))
+
+    assert mapping_hash(link("X-Amz-Signature=aa&X-Amz-Date=1")) == mapping_hash(
+        link("X-Amz-Signature=bb&X-Amz-Date=2")
+    )
+    assert mapping_hash(link("shop=1")) != mapping_hash(link("shop=2"))

@@ -146,20 +146,45 @@ def test_a_key_written_where_its_name_belongs_is_never_shown():
     assert "A1B2" not in shown
 
 
+def at(path: str) -> str:
+    return changed("visits.csv", f'"{path}"', SMALL)
+
+
 @pytest.mark.parametrize(
-    ("key", "text"),
+    "path",
     [
-        ("lookups.crm.path", small(lookups="{crm: {path: 's3://bucket/crm.csv', key: id, on: visitor}}")),
-        ("contacts.known", small(contacts="{known: [a.csv, 'https://example.com/b.csv']}")),
-        ("source.path", changed("visits.csv", "s3://bucket/visits.csv", SMALL)),
-        ("source.path", changed("visits.csv", "[a.csv, 'GS://bucket/visits.csv']", SMALL)),
-        ("source.path", changed("visits.csv", "https://example.com/visits.csv", SMALL)),
+        "s3://bucket/{{ date | %Y/%m/%d }}/*.csv.gz",
+        "GS://bucket",
+        "https://example.com/visits.csv?day={{ date }}",
+        "http://127.0.0.1:8000/visits.csv",
     ],
 )
-def test_what_this_version_does_not_have_yet_is_refused_with_words(key, text):
-    found = mistakes(text)
-    assert list(found) == [key]
-    assert found[key].startswith("this version does not have ")
+def test_a_path_may_name_what_is_elsewhere(path):
+    assert job(at(path)).source.path == (path,)
+    assert job(small(contacts=f"{{known: [a.csv, '{path}']}}")).contacts.known == ("a.csv", path)
+    crm = job(small(lookups=f"{{crm: {{path: '{path}', key: id, on: visitor}}}}")).lookups["crm"]
+    assert crm.path == (path,)
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("https://ann:pa55w0rd@example.com/a.csv", "must hold no login"),
+        ("s3://AKIA:pa55w0rd@bucket/a.csv", "must hold no login"),
+        ("http://example.com/a.csv?token=pa55w0rd", "write https://"),
+        ("https://example.com/exports/?token=pa55w0rd", "name each file"),
+        ("https://example.com/exports/*.csv?sig=pa55w0rd", "name each file"),
+        ("https://example.com", "name each file"),
+        ("https://[::1/a.csv", "cannot be read"),
+        ("s3:///a.csv", "a bucket or host"),
+        ("s3://buck*/a.csv", "name of a bucket"),
+    ],
+)
+def test_an_address_that_cannot_be_read_is_a_mistake_without_its_secrets(path, expected):
+    found = mistakes(at(path))
+    assert list(found) == ["source.path"]
+    assert expected in found["source.path"]
+    assert "pa55w0rd" not in found["source.path"]
 
 
 def test_what_is_not_there_yet_may_be_written_as_off():

@@ -55,7 +55,7 @@ def test_size_and_time_are_the_files_own_and_what_lies_beside_the_job_is_shown_f
     (tmp_path / "job").mkdir()
     (item,) = find_inputs(["../in/a.csv"], tmp_path / "job")
     info = (tmp_path / "in/a.csv").stat()
-    assert (item.size, item.mtime_ns) == (info.st_size, info.st_mtime_ns)
+    assert (item.stamp.size, item.stamp.version) == (info.st_size, info.st_mtime_ns)
     assert item.shown == "../in/a.csv"
     assert shown(["../../in/a.csv"], tmp_path / "far" / "job") == [str(tmp_path / "in/a.csv")]
 
