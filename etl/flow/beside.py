@@ -90,8 +90,8 @@ def _own(job: Source, lookup: Source) -> frozenset[int]:
     alike = (lookup.format, lookup.settings.delimiter, lookup.settings.encoding, lookup.settings.columns)
     if alike != (job.format, job.settings.delimiter, job.settings.encoding, job.settings.columns):
         return frozenset()
-    paths = {found.path.resolve() for found in job.inputs}
-    return frozenset(number for number, found in enumerate(lookup.inputs) if found.path.resolve() in paths)
+    own = {found.identity for found in job.inputs}
+    return frozenset(number for number, found in enumerate(lookup.inputs) if found.identity in own)
 
 
 def _rows(

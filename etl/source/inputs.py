@@ -24,11 +24,13 @@ class Input:
     """One file to read, as it was when it was found.
 
     `shown` is its path for people: relative to the job's folder when below it or beside it, an address without its secrets.
+    `identity` is the same for one file, however it is spelled.
     """
 
     origin: Origin
     shown: str
     stamp: Stamp
+    identity: Hashable
 
     @property
     def name(self) -> str:
@@ -76,18 +78,18 @@ def find_inputs(paths: Sequence[str], folder: Path) -> list[Input]:
     folder = Path(os.path.abspath(folder))  # noqa: PTH100
     found: dict[Hashable, Input] = {}
     for text in paths:
-        for identity, item in _remote(text) if is_remote(text) else _local(text, folder):
-            found.setdefault(identity, item)
+        for item in _remote(text) if is_remote(text) else _local(text, folder):
+            found.setdefault(item.identity, item)
     return list(found.values())
 
 
-def _remote(text: str) -> list[tuple[Hashable, Input]]:
+def _remote(text: str) -> list[Input]:
     from etl.source.remote import find_remote  # what reaches out is loaded where something is out there
 
-    return [(address, Input(origin, shown, stamp)) for address, origin, shown, stamp in find_remote(text)]
+    return [Input(origin, shown, stamp, address) for address, origin, shown, stamp in find_remote(text)]
 
 
-def _local(text: str, folder: Path) -> list[tuple[Hashable, Input]]:
+def _local(text: str, folder: Path) -> list[Input]:
     return [_input(path, folder) for path in _expand(text, folder)]
 
 
@@ -136,7 +138,7 @@ def _exists(path: Path) -> bool:
     return os.path.lexists(path)
 
 
-def _input(path: Path, folder: Path) -> tuple[Hashable, Input]:
+def _input(path: Path, folder: Path) -> Input:
     shown = _shown(path, folder)
     try:
         info = path.stat()
@@ -151,7 +153,7 @@ def _input(path: Path, folder: Path) -> tuple[Hashable, Input]:
         raise InputError(
             f"cannot read {shown}: {error.strerror}", hint="Check the file and its permissions."
         ) from error
-    return (info.st_dev, info.st_ino), Input(LocalFile(path), shown, Stamp(info.st_size, info.st_mtime_ns))
+    return Input(LocalFile(path), shown, Stamp(info.st_size, info.st_mtime_ns), (info.st_dev, info.st_ino))
 
 
 def _shown(path: Path, folder: Path) -> str:
