@@ -63,6 +63,7 @@ class RunRow:
     ended: float | None
     exit: int | None
     merged: int
+    of: int | None  # the run that a replay replays
 
 
 class RunChanges(TypedDict, total=False):
@@ -90,7 +91,10 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many events of a run stand where; `sent` are intents without a verdict, 0 when nobody is posting."""
+    """How many events of a run stand where; `sent` are intents without a verdict, 0 when nobody is posting.
+
+    `doubted` are those of `retry` whose outcome was unknown in an earlier run: this one sends them once more.
+    """
 
     sent: int = 0
     delivered: int = 0
@@ -98,6 +102,7 @@ class Counts:
     unknown: int = 0
     retry: int = 0
     withdrawn: dict[str, int] = field(default_factory=dict)
+    doubted: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,18 +218,30 @@ class Checkpoint:
         date: str = "",
         books: str = "{}",
         organisation: str | None = None,
+        of: int | None = None,
+        doubted: bool = False,
     ) -> int:
-        """Record a plan, in state `planned`; return its number."""
+        """Record a plan, in state `planned`; return its number.
+
+        `doubted`: each of its events has an unknown outcome in the run `of`, so each send of it is one more.
+        """
+        now = time.time()
         with self._transaction():
             cursor = self._database.execute(
                 "INSERT INTO runs "
-                "(name, kind, date, state, mapping, fingerprint, method, organisation, events, books, created) "
-                "VALUES (?, ?, ?, 'planned', ?, ?, ?, ?, ?, ?, ?)",
-                (name, kind, date, mapping, fingerprint, method, organisation, events, books, time.time()),
+                "(name, kind, date, state, mapping, fingerprint, method, organisation, events, books, created, of) "
+                "VALUES (?, ?, ?, 'planned', ?, ?, ?, ?, ?, ?, ?, ?)",
+                (name, kind, date, mapping, fingerprint, method, organisation, events, books, now, of),
             )
-        number = cursor.lastrowid
-        if number is None:
-            raise AssertionError("SQLite gave the new run no number")
+            number = cursor.lastrowid
+            if number is None:
+                raise AssertionError("SQLite gave the new run no number")
+            if doubted:
+                self._database.execute(
+                    "WITH RECURSIVE n(seq) AS (SELECT 0 UNION ALL SELECT seq + 1 FROM n WHERE seq + 1 < ?) "
+                    "INSERT INTO events (run, seq, state, doubts, at) SELECT ?, seq, 5, 1, ? FROM n WHERE ? > 0",
+                    (events, number, now, events),
+                )
         return number
 
     def run(self, run: int) -> RunRow:
@@ -395,9 +412,13 @@ class Checkpoint:
         """Return how many events of a run stand where."""
         by_state: dict[int, int] = {}
         withdrawn: dict[str, int] = {}
-        for state, reason, count in self._rows(
-            "SELECT state, CASE state WHEN 6 THEN detail END, count(*) FROM events WHERE run = ? GROUP BY 1, 2", run
+        doubted = 0
+        for state, reason, count, again in self._rows(
+            "SELECT state, CASE state WHEN 6 THEN detail END, count(*), sum(state = 5 AND doubts > 0) "
+            "FROM events WHERE run = ? GROUP BY 1, 2",
+            run,
         ):
+            doubted += again
             if state == State.WITHDRAWN:
                 withdrawn[reason] = count
             else:
@@ -407,7 +428,7 @@ class Checkpoint:
             for state in (State.SENT, State.DELIVERED, State.REJECTED, State.UNKNOWN, State.RETRY)
         )
         sent, delivered, rejected, unknown, retry = ends
-        return Counts(sent, delivered, rejected, unknown, retry, withdrawn)
+        return Counts(sent, delivered, rejected, unknown, retry, withdrawn, doubted)
 
     def settled(self, run: int, on_unknown: OnUnknown) -> Seqs:
         """Return, in order, the events of a run that must not be sent (again)."""
@@ -415,8 +436,8 @@ class Checkpoint:
         return self._seqs("state IN (2, 3, 6) OR state = 4 AND doubts >= ?", run, doubts)
 
     def doubts(self, run: int) -> dict[int, int]:
-        """Return how often the outcome of an event was unknown, for the events that stand so."""
-        return dict(self._rows("SELECT seq, doubts FROM events WHERE run = ? AND state = 4", run))
+        """Return how often the outcome of an event was unknown, for the events that stand so or may go again."""
+        return dict(self._rows("SELECT seq, doubts FROM events WHERE run = ? AND state IN (4, 5) AND doubts > 0", run))
 
     def remembered(self, run: int) -> Seqs:
         """Return, in order, the events of a run that the API has or may have: what the ledger must know (RULES §10)."""

@@ -65,10 +65,7 @@ class Coordinator:
         self._method = method
         self._url = settings.api.rstrip("/") + method.path
         now = self._clock()
-        resends = settings.on_unknown == "resend"
-        self._lanes = Lanes(
-            outbox.places(checkpoint.settled(run, settings.on_unknown)), checkpoint.doubts(run) if resends else {}
-        )
+        self._lanes = Lanes(outbox.places(checkpoint.settled(run, settings.on_unknown)), checkpoint.doubts(run))
         self._claims = Claims(checkpoint, run, self._lanes, len(outbox), method.max_events, settings.rate, now)
         self._pace = Pace(settings.rate, settings.bulk, now)
         self._breaker = Breaker(settings.concurrency, settings.patience)

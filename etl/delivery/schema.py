@@ -5,7 +5,8 @@ One SQLite file a destination. Any SQLite client may ask it questions, also whil
     meta    key, value: `version` of these tables, `job`, `destination`, `horizon` of the ledger where it was pruned
     runs    one row a run, numbered from 1:
             name          such as 000001-ab12cd; the folder of its outbox
-            kind          main | trial
+            kind          main | trial | replay
+            of            the run that a replay replays, null for others
             date          what filled `{{ date }}`, '' for none
             state         planned | open | finished | abandoned
             mapping, fingerprint    hashes of the plan (RULES §2)
@@ -49,7 +50,7 @@ from pathlib import Path
 
 from etl.errors import StateError
 
-VERSION = 1
+VERSION = 2  # 2: replays
 _APPLICATION = 0x636C7270  # "clrp": tells our files from any other SQLite file
 # The log is copied back, with a wait for the disk, after this many pages (4 KB each): rarely, since a wait here delays
 # the next request.
@@ -60,7 +61,7 @@ CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE runs (
     run INTEGER PRIMARY KEY AUTOINCREMENT,
     name TEXT NOT NULL,
-    kind TEXT NOT NULL CHECK (kind IN ('main', 'trial')),
+    kind TEXT NOT NULL CHECK (kind IN ('main', 'trial', 'replay')),
     date TEXT NOT NULL DEFAULT '',
     state TEXT NOT NULL CHECK (state IN ('planned', 'open', 'finished', 'abandoned')),
     mapping TEXT NOT NULL,
@@ -75,7 +76,8 @@ CREATE TABLE runs (
     created REAL NOT NULL,
     ended REAL,
     exit INTEGER,
-    merged INTEGER NOT NULL DEFAULT 0
+    merged INTEGER NOT NULL DEFAULT 0,
+    of INTEGER REFERENCES runs
 );
 CREATE TABLE events (
     run INTEGER NOT NULL REFERENCES runs,
@@ -129,6 +131,8 @@ def connect(path: Path, job: str, destination: str, *, read_only: bool) -> sqlit
         with storage(path):
             _judge(database, path, job, destination)
             if read_only:
+                if _version(database) < VERSION:  # what is not there yet reads as nothing
+                    database.execute("CREATE TEMP VIEW runs AS SELECT *, NULL AS of FROM main.runs")
                 database.execute("PRAGMA query_only = ON")
             else:
                 # A commit is with the operating system when it returns: no kill of ours loses it (RULES §6).
@@ -136,6 +140,8 @@ def connect(path: Path, job: str, destination: str, *, read_only: bool) -> sqlit
                 database.execute("PRAGMA synchronous = NORMAL")
                 database.execute("PRAGMA fullfsync = ON")  # without it macOS leaves a synced page in the drive's cache
                 database.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
+                if _version(database) < VERSION:
+                    _renew(database)
     except BaseException:
         database.close()
         raise
@@ -145,7 +151,7 @@ def connect(path: Path, job: str, destination: str, *, read_only: bool) -> sqlit
 def _judge(database: sqlite3.Connection, path: Path, job: str, destination: str) -> None:
     if database.execute("PRAGMA application_id").fetchone()[0] != _APPLICATION:
         raise StateError(f"{path} is not a checkpoint of clickreplay", hint="name another state folder with --state")
-    version = database.execute("PRAGMA user_version").fetchone()[0]
+    version = _version(database)
     if version > VERSION:
         raise StateError(
             f"{path} was written by a newer clickreplay (tables {version}, this one knows {VERSION})",
@@ -161,6 +167,28 @@ def _judge(database: sqlite3.Connection, path: Path, job: str, destination: str)
                 f"{path} is of {key} {meta.get(key)!r}, not {wanted!r}",
                 hint="each job keeps its own state folder: name it with --state",
             )
+
+
+def _version(database: sqlite3.Connection) -> int:
+    return int(database.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _renew(database: sqlite3.Connection) -> None:
+    """Bring the tables of version 1 to this one, whole or not at all: the runs get a further kind and `of`."""
+    runs = _TABLES[_TABLES.index("CREATE TABLE runs") : _TABLES.index("CREATE TABLE events")]
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        database.execute(runs.replace("CREATE TABLE runs", "CREATE TABLE renewed"))
+        database.execute("INSERT INTO renewed SELECT *, NULL FROM runs")
+        database.execute("DROP TABLE runs")
+        database.execute("ALTER TABLE renewed RENAME TO runs")
+        database.execute("UPDATE meta SET value = ? WHERE key = 'version'", (str(VERSION),))
+        database.execute(f"PRAGMA user_version = {VERSION}")
+        database.execute("COMMIT")
+    except BaseException:
+        if database.in_transaction:
+            database.execute("ROLLBACK")
+        raise
 
 
 def _damaged(path: Path, problem: str) -> StateError:

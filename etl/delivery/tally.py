@@ -11,7 +11,8 @@ class Tally:
 
     def __init__(self, counts: Counts, events: int) -> None:
         self.total = events - sum(counts.withdrawn.values())
-        self.delivered, self.rejected, self.unknown = counts.delivered, counts.rejected, counts.unknown
+        self.delivered, self.rejected = counts.delivered, counts.rejected
+        self.unknown = counts.unknown + counts.doubted
         self.tried = 0
         self.last_trouble = "no request was sent"
 

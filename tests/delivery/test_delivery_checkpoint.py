@@ -7,12 +7,14 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 from outboxes import plan
 
+from etl.delivery import schema
 from etl.delivery.checkpoint import DOUBTS_AT_MOST, Checkpoint, Counts, Ruling, State
 from etl.errors import Exit, StateError
 
@@ -37,6 +39,46 @@ def test_its_owner_alone_can_read_it(path: Path, checkpoint: Checkpoint) -> None
     plan(checkpoint, 1)
     for file in path.parent.iterdir():
         assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
+
+
+def test_a_file_of_the_first_version_is_read_as_it_is_and_renewed_when_it_is_written(path: Path) -> None:
+    """Version 1 had neither replays nor `of`; what it knows stays known."""
+    with Checkpoint.open(path, "shop", "esputnik.com") as new:
+        plan(new, 3)
+        rule(new, 1, 0, State.DELIVERED)
+    with closing(sqlite3.connect(path)) as old:
+        (made,) = old.execute("SELECT sql FROM sqlite_master WHERE name = 'runs'").fetchone()
+        made = made.replace(", 'replay'", "").replace(",\n    of INTEGER REFERENCES runs", "").replace('"runs"', "runs")
+        columns = ", ".join(name for _, name, *_ in old.execute("PRAGMA table_info(runs)") if name != "of")
+        old.executescript(
+            f"PRAGMA legacy_alter_table = ON; ALTER TABLE runs RENAME TO newer; {made};"
+            f"INSERT INTO runs SELECT {columns} FROM newer; DROP TABLE newer;"
+            "PRAGMA user_version = 1; UPDATE meta SET value = '1' WHERE key = 'version';"
+        )
+    with Checkpoint.open(path, "shop", "esputnik.com", read_only=True) as seen:
+        assert [(run.run, run.events, run.of) for run in seen.runs()] == [(1, 3, None)]
+    with Checkpoint.open(path, "shop", "esputnik.com") as renewed:
+        assert renewed.counts(1).delivered == 1
+        again = renewed.add_run(
+            name="000002-aa", kind="replay", mapping="", fingerprint="", method="event", events=2, of=1
+        )
+        assert (again, renewed.run(again).of, renewed.run(1).of) == (2, 1, None)
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute("PRAGMA user_version").fetchone() == (schema.VERSION,)
+        assert database.execute("PRAGMA foreign_key_check").fetchall() == []
+
+
+def test_events_that_are_sent_once_more_are_pending_and_each_send_is_counted(checkpoint: Checkpoint) -> None:
+    plan(checkpoint, 3)
+    run = checkpoint.add_run(
+        name="000002-aa", kind="replay", mapping="", fingerprint="", method="event", events=2, of=1, doubted=True
+    )
+    assert (checkpoint.counts(run).unknown, checkpoint.counts(run).doubted) == (0, 2)
+    assert checkpoint.settled(run, "hold").tolist() == []
+    assert checkpoint.doubts(run) == {0: 1, 1: 1}
+    checkpoint.record(run, intents=[1], requests=1, resent=1)
+    checkpoint.record(run, rulings=[Ruling([1], State.DELIVERED)])
+    assert (checkpoint.counts(run).delivered, checkpoint.counts(run).doubted) == (1, 1)
 
 
 def test_a_run_is_kept_as_it_was_planned_and_numbered_from_one(checkpoint: Checkpoint) -> None:
