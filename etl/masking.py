@@ -5,13 +5,19 @@ from __future__ import annotations
 import re
 
 _EMAIL = re.compile(r"([\w.+%-])[\w.+%-]*@([\w-]+(?:\.[\w-]+)+)")
-_NUMBER = re.compile(r"\+?\d(?:[ ()-]{0,2}\d){7,}")
+# A date is no number; what goes on behind it is no date.
+_DATE_OR_NUMBER = re.compile(
+    r"(?P<date>(?<!\d)(?:19|20)\d\d-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])(?:[T ]\d\d:\d\d)?(?![\d-]| ?\d))"
+    r"|\+?\d(?:[ ()-]{0,2}\d){7,}"
+)
 _LONGEST = 300
 
 
 def masked(text: str) -> str:
     """Return `text` with e-mail addresses as a***@example.com and long numbers by their last two digits."""
-    return _NUMBER.sub(lambda found: "***" + found[0][-2:], _EMAIL.sub(r"\1***@\2", text))
+    return _DATE_OR_NUMBER.sub(
+        lambda found: found[0] if found["date"] else "***" + found[0][-2:], _EMAIL.sub(r"\1***@\2", text)
+    )
 
 
 def snippet(body: bytes) -> str | None:

@@ -103,6 +103,11 @@ def test_masking_leaves_short_numbers_and_plain_words() -> None:
     assert masked("param 12 of 345: over 20480 bytes, see a.b") == "param 12 of 345: over 20480 bytes, see a.b"
 
 
+def test_masking_leaves_dates_and_takes_numbers_that_look_like_one() -> None:
+    assert masked("of 2026-11-20T10:00:00Z and 2026-11-20") == "of 2026-11-20T10:00:00Z and 2026-11-20"
+    assert masked("2012-12-30-45, 2012-12-30 45 67, 20261120 1234") == "***45, ***67, ***34"
+
+
 def test_a_long_answer_is_cut_and_an_empty_one_says_nothing() -> None:
     assert len(snippet(b"x" * 5000) or "") == 300
     assert snippet(b" \r\n ") is None
