@@ -24,6 +24,9 @@ PLACE = pa.schema(
     ]
 )
 
+#: The column of a batch that says which rules may take a row (their indices; null: all of them), where only some may: a mended row.
+RULES = "!rules"
+
 #: Prefix of the boolean columns by which a room says that a match is invalid; what follows is the reason.
 FAULT = "fault:"
 

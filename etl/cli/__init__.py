@@ -19,6 +19,7 @@ _COMMANDS = {
     "plan": ("etl.cli.plan", "Read the inputs and write the outbox: everything but the posting."),
     "run": ("etl.cli.run", "Go on with what was cut, then plan and post what is new."),
     "status": ("etl.cli.status", "Show the runs of a job, also while one is at work."),
+    "rejects": ("etl.cli.rejects", "What a run refused: see it, export it to be mended, replay it."),
     "sandbox": ("etl.sandbox.command", "A stand-in of the API on this machine."),
 }
 

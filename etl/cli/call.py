@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from etl.errors import ClickreplayError
 from etl.flow.plan import Choice
 from etl.flow.run import Caller, Options, Talk
 from etl.job.read import read_job
-from etl.report.summary import to_text
+from etl.report.summary import Summary, to_text
 
 
 def call(
@@ -33,8 +33,16 @@ def call(
     **options: Any,
 ) -> int:
     """Plan or run a job and print its summary; return the exit code. With `as_json` an error is an object on stdout too."""
+    return answered(
+        lambda: _call(job_file, overrides, day, only, sample, as_json=as_json, posts=posts, options=options),
+        as_json=as_json,
+    )
+
+
+def answered(call: Callable[[], int], *, as_json: bool) -> int:
+    """Return what a call returns; with `as_json` an error is an object on stdout too."""
     try:
-        return _call(job_file, overrides, day, only, sample, as_json=as_json, posts=posts, options=options)
+        return call()
     except ClickreplayError as error:
         if as_json:
             stopped = {"reason": error.message, "resume_at": None, "hint": error.hint}
@@ -57,11 +65,19 @@ def _call(
 ) -> int:
     job = read_job(job_file, overrides)
     choice = Choice(day_of(job, day), only_of(only), sample)
+
+    def made(talk: Talk, stop: StopFlag) -> Summary:
+        caller = Caller(job, choice, Options(**options), talk, stop)
+        return caller.run() if posts else caller.plan()
+
+    return posted(made, as_json=as_json)
+
+
+def posted(make: Callable[[Talk, StopFlag], Summary], *, as_json: bool) -> int:
+    """Make a plan or run with its progress shown and signals turned into a drain; print its summary; return the exit code."""
     stop = StopFlag()
     with shown_progress() as progress, _drained_by_signals(stop):
-        talk = Talk(progress.planning, progress.posting, progress.say)
-        caller = Caller(job, choice, Options(**options), talk, stop)
-        summary = caller.run() if posts else caller.plan()
+        summary = make(Talk(progress.planning, progress.posting, progress.say), stop)
     if as_json:
         click.echo(json.dumps(summary.to_json()))
     click.echo(to_text(summary), err=as_json)

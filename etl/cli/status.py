@@ -10,7 +10,7 @@ import click
 
 from etl.cli.options import JSON, SET, STATE, options
 from etl.flow.state import state_folder
-from etl.flow.status import Standing, standings
+from etl.flow.status import RunStanding, Standing, standings
 from etl.job.read import read_job
 
 
@@ -43,9 +43,13 @@ def _folders(job_file: Path | None, overrides: tuple[str, ...], state: Path | No
     return [folder for root in roots if root.is_dir() for folder in sorted(root.iterdir()) if folder.is_dir()]
 
 
+def _kind(run: RunStanding) -> str:
+    return {"main": "", "trial": " trial", "replay": f" replay of {run.of}"}[run.kind]
+
+
 def _show(standing: Standing) -> None:
     click.echo(f"{standing.job} → {standing.destination}" + (" (a call is at work)" if standing.at_work else ""))
     for run in standing.runs:
         counts = f"{run.events:,} events = {run.delivered:,} delivered + {run.rejected:,} rejected"
         counts += f" + {run.unknown:,} unknown + {run.pending:,} pending"
-        click.echo(f"  {run.run}  {run.state:<9} {run.date or ''}{' trial' if run.kind == 'trial' else ''}  {counts}")
+        click.echo(f"  {run.run}  {run.state:<9} {run.date or ''}{_kind(run)}  {counts}")

@@ -16,6 +16,7 @@ from etl.job.template import fill
 from etl.mapping.lookup_table import LookupInput
 from etl.source.formats import format_of
 from etl.source.inputs import Input, find_inputs
+from etl.source.mended import MendedSource
 from etl.source.reader import Batch, Source, open_source
 from etl.source.settings import SourceSettings
 
@@ -33,7 +34,7 @@ class Beside:
         tables = [(f"lookups.{name}", found) for name, source in self.lookups.items() for found in source.inputs]
         return tables + [(f"contacts.{name}", found) for name, files in self.contacts.items() for found in files]
 
-    def tables(self, job: Source) -> dict[str, LookupInput]:
+    def tables(self, job: Source | MendedSource) -> dict[str, LookupInput]:
         """Return the lookups as the mapping takes them, beside the source of the job."""
         return {name: _table(name, source, _own(job, source)) for name, source in self.lookups.items()}
 
@@ -85,13 +86,15 @@ def _table(name: str, source: Source, own: frozenset[int]) -> LookupInput:
     return LookupInput(source.schema, files, lambda columns: _rows(name, source, files, own, columns))
 
 
-def _own(job: Source, lookup: Source) -> frozenset[int]:
+def _own(job: Source | MendedSource, lookup: Source) -> frozenset[int]:
     """The numbers of a lookup's files that the job itself reads, and reads alike: its books have their rows."""
     alike = (lookup.format, lookup.settings.delimiter, lookup.settings.encoding, lookup.settings.columns)
     if alike != (job.format, job.settings.delimiter, job.settings.encoding, job.settings.columns):
         return frozenset()
     own = {found.identity for found in job.inputs}
-    return frozenset(number for number, found in enumerate(lookup.inputs) if found.identity in own)
+    return frozenset(
+        number for number, found in enumerate(lookup.inputs) if found.identity in own or found.shown in job.files
+    )
 
 
 def _rows(

@@ -17,8 +17,32 @@ class Stopped:
     hint: str
 
 
-def guard_of(books: Books, job: Job, *, trial: bool = False) -> Stopped | None:
-    """Return the first guard that the books do not pass, or None; a `trial` is a plan of a few keyValues or events."""
+def guard_of(books: Books, job: Job, *, trial: bool = False, replay: bool = False) -> Stopped | None:
+    """Return the first guard that the books do not pass, or None; a `trial` is a plan of a few keyValues or events.
+
+    How many rows a `replay` has, and how many of them are still invalid, is the analyst's own affair: they were all refused before.
+    """
+    if not replay and (stopped := _unlike(books, job, trial=trial)):
+        return stopped
+    if books.stale and job.delivery.method == "event" and job.delivery.stale == "stop":
+        return stale_guard(books.stale, books.oldest)
+    if books.changed and job.changed == "stop":
+        return Stopped(
+            "changed",
+            f"{books.changed:,} events were sent before with other content (same type, keyValue and time), under another mapping",
+            "say changed: send to send them again as they are now, or changed: drop to leave them out",
+        )
+    if books.forgotten and job.ledger.older == "stop":
+        return Stopped(
+            "horizon",
+            f"{books.forgotten:,} events are from before what the ledger remembers (ledger.keep): nobody knows whether they were sent",
+            "say ledger.older: drop to leave them out, or ledger.older: send if they were never sent",
+        )
+    return None
+
+
+def _unlike(books: Books, job: Job, *, trial: bool) -> Stopped | None:
+    """The guards against an export that is not what it used to be."""
     expect = job.expect
     if expect.rows is not None and books.rows < expect.rows:
         return Stopped(
@@ -39,21 +63,7 @@ def guard_of(books: Books, job: Job, *, trial: bool = False) -> Stopped | None:
             "max_invalid",
             f"{tried.invalid:,} invalid of {tried.judged:,} matches ({tried.invalid_share:.1%}), "
             f"more than max_invalid {job.max_invalid:.1%}",
-            "the quarantine beside the outbox has each with its place and reasons",
-        )
-    if books.stale and job.delivery.method == "event" and job.delivery.stale == "stop":
-        return stale_guard(books.stale, books.oldest)
-    if books.changed and job.changed == "stop":
-        return Stopped(
-            "changed",
-            f"{books.changed:,} events were sent before with other content (same type, keyValue and time), under another mapping",
-            "say changed: send to send them again as they are now, or changed: drop to leave them out",
-        )
-    if books.forgotten and job.ledger.older == "stop":
-        return Stopped(
-            "horizon",
-            f"{books.forgotten:,} events are from before what the ledger remembers (ledger.keep): nobody knows whether they were sent",
-            "say ledger.older: drop to leave them out, or ledger.older: send if they were never sent",
+            "`clickreplay rejects JOB` shows each with its place and reasons",
         )
     return None
 

@@ -18,6 +18,7 @@ from etl.job.models import Job
 from etl.source.access_log import detect_log
 from etl.source.formats import format_of
 from etl.source.inputs import Input, find_inputs
+from etl.source.mended import MendedSource
 from etl.source.reader import Source, open_source
 from etl.source.settings import SourceSettings
 
@@ -32,7 +33,7 @@ def settings_of(job: Job, day: date | None) -> SourceSettings:
 class JobInputs:
     """All that a plan reads: the source, and what stands beside it."""
 
-    source: Source
+    source: Source | MendedSource
     beside: Beside
 
     @property

@@ -28,20 +28,20 @@ _DAY = timedelta(days=1)
 
 
 def sent_files(
-    place: Place, checkpoint: Checkpoint, folder: Path, since: datetime | None, besides: int | None = None
+    place: Place, checkpoint: Checkpoint, folder: Path, since: datetime | None, besides: frozenset[int] = frozenset()
 ) -> list[Path]:
-    """Return the Parquet files (SENT) of what was sent, `besides` one run.
+    """Return the Parquet files (SENT) of what was sent, `besides` some runs.
 
     `since` is the earliest time that matters, None for all; older months are left out. What no segment holds yet is
     written to `folder` as `sent-*`.
     """
     # A contact's day may begin in the month before, by the clocks of another zone.
     first = "" if since is None else _month(since.astimezone(UTC) - _DAY)
-    segments = [segment for segment in _whole(place, checkpoint) if segment.run != besides]
+    segments = [segment for segment in _whole(place, checkpoint) if segment.run not in besides]
     # Letters come after digits: `none` is always in.
     files = [place.ledger / segment.file for segment in segments if segment.month >= first]
     for run in checkpoint.runs():
-        if run.run != besides and not run.merged and checkpoint.remembers(run.run):
+        if run.run not in besides and not run.merged and checkpoint.remembers(run.run):
             path = folder / f"sent-{run.name}.parquet"
             _write(path, place, run, checkpoint.remembered(run.run))
             files.append(path)

@@ -9,15 +9,18 @@ from datetime import UTC, date, datetime
 from itertools import starmap
 from pathlib import Path
 
+import duckdb
 import pyarrow.parquet as pq
 
 from etl.delivery.checkpoint import Checkpoint, RunRow
+from etl.flow.cart_rest import add_rest
 from etl.flow.contacts import contact_lists
 from etl.flow.inputs import JobInputs, fingerprint
 from etl.flow.ledger import horizon, sent_files
+from etl.flow.origin import keep_origin
 from etl.flow.prepare import Prepared, Preparer
 from etl.flow.side_by_side import side_by_side, worker_count
-from etl.flow.state import Place, storing
+from etl.flow.state import Place, number_of, storing
 from etl.job.fingerprint import mapping_hash
 from etl.job.models import Job
 from etl.outbox.elimination import Policy, eliminate
@@ -25,6 +28,7 @@ from etl.outbox.render import STAGED
 from etl.outbox.staging import Staging
 from etl.outbox.write import create_private, sync, write_outbox
 from etl.report.books import Books
+from etl.source.mended import MendedSource
 from etl.sql import connect, fetch, literal
 from etl.tables import QUARANTINE
 
@@ -32,21 +36,40 @@ Progress = Callable[[str, int], None]  # what is being done, how many rows so fa
 
 
 @dataclass(frozen=True, slots=True)
+class Replay:
+    """A run's refused rows, mended, in `file`; without one its events as they are: `resend` says which."""
+
+    of: str
+    file: Path | None = None
+    resend: str = ""  # dead_letters or unknown
+
+    @property
+    def of_number(self) -> int:
+        """The number of the run."""
+        return number_of(self.of)
+
+
+@dataclass(frozen=True, slots=True)
 class Choice:
-    """What one call plans: the date that fills the templates, and what a trial keeps."""
+    """What one call plans: the date that fills the templates, what a trial keeps, what a replay replays."""
 
     day: date | None = None
     only: frozenset[str] = frozenset()
     sample: int | None = None
+    replay: Replay | None = None
 
     @property
     def kind(self) -> str:
-        """`trial` where the call keeps only a part, else `main`."""
+        """`replay` of another run's rejects, `trial` where the call keeps only a part, else `main`."""
+        if self.replay is not None:
+            return "replay"
         return "trial" if self.only or self.sample is not None else "main"
 
     @property
     def trial(self) -> list[str]:
-        """What of a trial goes into its fingerprint."""
+        """What of a trial or replay goes into its fingerprint: runs that are apart from the main one."""
+        if self.replay is not None:
+            return [f"replay {self.replay.of} {self.replay.resend}"]
         return [*sorted(self.only), f"sample={self.sample}"] if self.kind == "trial" else []
 
     @property
@@ -71,7 +94,9 @@ def make_plan(
     mark = present_fingerprint(job, place, choice, inputs)
     with storing(place.folder):
         folder = place.clear_planning()
-        books = _Planner(job, place, checkpoint, choice, inputs, now, folder, progress).run()
+        planner = _Planner(job, place, checkpoint, choice, inputs, now, folder, progress)
+        books = planner.run()
+        keep_origin(folder, inputs, planner.first_rows)
         for file in inputs.files:
             file.prove()
         number = max((run.run for run in checkpoint.runs()), default=0) + 1
@@ -89,6 +114,7 @@ def make_plan(
         method=job.delivery.method,
         events=books.events,
         books=books.to_json(),
+        of=choice.replay.of_number if choice.replay else None,
     )
     return checkpoint.run(run)
 
@@ -111,10 +137,12 @@ class _Planner:
         self.books = Books()
         self.examples: dict[str, tuple[int, int]] = {}
         untimed = any((rule.time or job.time) is None for rule in job.events)
-        first_rows = [source.first_rows_hash(i) for i in range(len(source.inputs))] if untimed else None
-        self.files = [found.shown for found in source.inputs]
+        self.files = source.files
+        self.first_rows = [source.first_rows_hash(i) for i in range(len(self.files))] if untimed else None
         lookups, contacts = inputs.beside.tables(inputs.source), contact_lists(inputs.beside.contacts)
-        self.preparer = Preparer(job, source.schema, self.files, first_rows, now, choice.only, lookups, contacts)
+        self.preparer = Preparer(
+            job, source.schema, self.files, self.first_rows, now, choice.only, lookups, contacts, limited=choice.replay is not None
+        )  # fmt: skip
         self.books.lookups = {name: {"rows": 0, "found": 0} for name in job.lookups}
 
     def run(self) -> Books:
@@ -134,7 +162,9 @@ class _Planner:
                     staging.add_lines(rule, lines)
                 self._take(prepared, staging)
                 self.progress("reading", books.rows)
-            with connect(memory="500MB", folder=self.folder, reads=[self.place.ledger]) as sql:
+            reads = [self.place.ledger, self.place.runs]
+            with connect(memory="500MB", folder=self.folder, reads=reads) as sql:
+                self._add_rest(staging, sql)
                 carts = (
                     (shape, lines)
                     for shape in self.preparer.shapes
@@ -197,7 +227,7 @@ class _Planner:
             older=job.ledger.older,
         )
         sent = sent_files(self.place, self.checkpoint, self.folder, self._since(staged, sql))
-        gone = eliminate(staged, sent, policy, sql)
+        gone = eliminate(staged, sent, policy, sql, self._relatives())
         written = write_outbox(self.folder / "outbox.parquet", staged, types, sql)
         books = self.books
         books.duplicate += gone.duplicate
@@ -206,6 +236,26 @@ class _Planner:
         books.first, books.last = _iso(written.first), _iso(written.last)
         books.stale, books.oldest, books.changed = gone.stale, _iso(gone.oldest), gone.changed
         books.forgotten = gone.forgotten
+
+    def _add_rest(self, staging: Staging, sql: duckdb.DuckDBPyConnection) -> None:
+        """Make the carts of a replay whole: their other lines are rows that are read again."""
+        if self.choice.replay is not None and isinstance(self.source, MendedSource):
+            root = self._root(self.choice.replay.of_number)
+            more = add_rest(self.job, self.place, root, self.source, staging, self._relatives(), sql)
+            self.books.rows += more
+
+    def _root(self, number: int) -> RunRow:
+        """The run that read the inputs of which a run is a replay, over all steps."""
+        run = self.checkpoint.run(number)
+        return run if run.of is None else self._root(run.of)
+
+    def _relatives(self) -> list[Path]:
+        """The outboxes of the run whose rejects are replayed, and of its other replays: with this plan they are one."""
+        if self.choice.replay is None:
+            return []
+        root = self._root(self.choice.replay.of_number).run
+        runs = [run for run in self.checkpoint.runs() if self._root(run.run).run == root]
+        return [self.place.outbox(run.name) for run in runs if self.place.has_outbox(run.name)]
 
     def _since(self, staged: Path, sql) -> datetime | None:  # type: ignore[no-untyped-def]
         """Return the earliest time that matters in the ledger: that of the first event; None where an id says nothing of its time."""

@@ -92,17 +92,21 @@ class Preparer:
         only: frozenset[str] = frozenset(),
         lookups: Mapping[str, LookupInput] = MappingProxyType({}),
         contacts: ContactLists | None = None,
+        *,
+        limited: bool = False,
     ) -> None:
         """Compile the job for a source and read its lookups; raise JobMistakes, and InputError for a lookup's rows.
 
-        `first_rows` are the files' hashes in a job without time.
+        `first_rows` are the files' hashes in a job without time; `limited`: the batches say by RULES which rules may take a row.
         """
         self._files = list(files)
         self._first_rows = first_rows
         # Without a column there is nothing to check expressions against: lines of NDJSON, all of them unreadable or empty.
         self._transform = Transform(job, schema) if job.transform and schema.names else None
         seen = self._transform.schema if self._transform else schema
-        self._mapper = Mapper(job, seen, now, only, lookups=lookups, contacts=contacts) if schema.names else None
+        self._mapper = (
+            Mapper(job, seen, now, only, lookups=lookups, contacts=contacts, limited=limited) if schema.names else None
+        )
         self._sql = connect(memory="300MB", threads=1)  # preparers work side by side instead
         self.shapes = tuple(shape_of(index, job) for index in range(len(job.events)))
 

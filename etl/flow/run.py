@@ -18,7 +18,7 @@ from etl.flow import ledger, state
 from etl.flow.contacts import contact_lists, find_contacts
 from etl.flow.guards import Stopped, guard_of, stale_guard
 from etl.flow.inputs import JobInputs, base, open_inputs, trial, trial_mark
-from etl.flow.plan import Choice, Progress, make_plan, present_fingerprint
+from etl.flow.plan import Choice, Progress, Replay, make_plan, present_fingerprint
 from etl.flow.summary import books_of, summarise
 from etl.flow.target import Target, open_target, settings_of
 from etl.job.fingerprint import mapping_hash
@@ -185,13 +185,13 @@ class Caller:
         self.talk.planning(doing, rows)
 
     def _open_run(self, checkpoint: Checkpoint) -> RunRow | None:
-        """The unfinished run that this call goes on with; a trial goes on with a trial of the same keyValues."""
+        """The unfinished run that this call goes on with: a trial of the same keyValues, a replay of the same run."""
         runs = [
             r
             for r in checkpoint.runs()
             if r.state == "open" and r.kind == self.choice.kind and r.date == self.choice.date
         ]
-        if self.choice.kind == "trial":
+        if self.choice.kind != "main":
             runs = [r for r in runs if trial(r.fingerprint) == trial_mark(self.choice.trial)]
         return runs[-1] if runs else None
 
@@ -202,7 +202,10 @@ class Caller:
             for r in checkpoint.runs()
             if r.state == "open" and (also_own or (r.kind, r.date) != (self.choice.kind, self.choice.date))
         ]
-        return [f"run {r.name}{f' of {r.date}' if r.date else ''} is unfinished" for r in left]
+        return [
+            f"run {r.name}{f' of {r.date}' if r.date else ''}{', a replay,' if r.kind == 'replay' else ''} is unfinished"
+            for r in left
+        ]
 
     def _overtaken(self, checkpoint: Checkpoint, plan: RunRow) -> bool:
         """Say whether a run of other inputs or another mapping has sent something since a plan was made.
@@ -275,7 +278,8 @@ class Caller:
             raise error from None
 
     def _guard(self, run: RunRow) -> Stopped | None:
-        return guard_of(Books.from_json(run.books), self.job, trial=run.kind == "trial")
+        books = Books.from_json(run.books)
+        return guard_of(books, self.job, trial=run.kind == "trial", replay=run.kind == "replay")
 
     def _deliver(self, checkpoint: Checkpoint, run: RunRow, target: Target) -> Result:
         result = deliver(
@@ -297,6 +301,7 @@ class Caller:
         outbox, books = self.place.outbox(run.name), Books.from_json(run.books)
         timed = not self.job.gives_ids and run.mapping == mapping_hash(self.job)
         since = datetime.fromisoformat(books.first) if books.first and timed else None
+        again = _doubted_in(checkpoint, run)
         contacts = contact_lists(find_contacts(self.job, self.choice.day))
         with (
             state.storing(self.place.folder),
@@ -307,12 +312,15 @@ class Caller:
                 found = withdrawn(
                     outbox,
                     checkpoint.settled(run.run, delivery.on_unknown),
-                    ledger.sent_files(self.place, checkpoint, folder, since, besides=run.run),
+                    ledger.sent_files(self.place, checkpoint, folder, since, frozenset({run.run, *again})),
                     sql,
                     oldest=datetime.now(UTC) - delivery.max_age if live and delivery.stale != "send" else None,
                     drop_stale=delivery.stale == "drop",
                     drop_late_carts=live and delivery.late_carts == "drop",
                     contacts=contacts.judge if contacts else None,
+                    carts=ledger.sent_files(self.place, checkpoint, folder, since, frozenset({run.run}))
+                    if again
+                    else None,
                 )
         for reason, seqs in found.seqs.items():
             checkpoint.withdraw(run.run, seqs.tolist(), reason)
@@ -352,9 +360,8 @@ class Caller:
 
     def _finished(self, checkpoint: Checkpoint, run: RunRow) -> Summary:
         """The books of a run that has nothing new, with the code that it finished with."""
-        return self._summary(
-            checkpoint, run, None, exit_code=Exit(run.exit or 0), notes=["finished before; its input holds nothing new"]
-        )
+        notes = ["finished before; its input holds nothing new", *self._unfinished(checkpoint)]
+        return self._summary(checkpoint, run, None, exit_code=Exit(run.exit or 0), notes=notes)
 
     def _summary(
         self,
@@ -389,6 +396,17 @@ def _tried(checkpoint: Checkpoint, run: RunRow) -> int:
     """Return how many events of a run have been sent, or tried."""
     counts = checkpoint.counts(run.run)
     return counts.delivered + counts.rejected + counts.unknown + counts.sent
+
+
+def _doubted_in(checkpoint: Checkpoint, run: RunRow) -> list[int]:
+    """Return the runs in which the outcome of every event of a run is unknown: it was made to send them once more."""
+    found: list[int] = []
+    while run.of is not None and trial(run.fingerprint) == trial_mark(
+        Choice(replay=Replay(checkpoint.run(run.of).name, resend="unknown")).trial
+    ):
+        run = checkpoint.run(run.of)
+        found.append(run.run)
+    return found
 
 
 def _had_future(run: RunRow) -> bool:

@@ -97,9 +97,14 @@ class Place:
         """How the names of folders begin that a call uses and takes away again."""
         return "passing-"
 
+    @property
+    def runs(self) -> Path:
+        """Where the runs lie."""
+        return self.folder / "runs"
+
     def run(self, name: str) -> Path:
         """The folder of a run."""
-        return self.folder / "runs" / name
+        return self.runs / name
 
     def has_outbox(self, name: str) -> bool:
         """True where the outbox of a run is there."""

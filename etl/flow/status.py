@@ -17,6 +17,7 @@ class RunStanding:
 
     run: str
     kind: str
+    of: str | None
     date: str | None
     state: str
     method: str
@@ -65,6 +66,7 @@ def _run(checkpoint: Checkpoint, run: RunRow) -> RunStanding:
     return RunStanding(
         run=run.name,
         kind=run.kind,
+        of=checkpoint.run(run.of).name if run.of is not None else None,
         date=run.date or None,
         state=run.state,
         method=run.method,

@@ -55,6 +55,7 @@ def summarise(
     unsent = Summary(
         job=job.job,
         run=run.name,
+        of=checkpoint.run(run.of).name if run.of is not None else None,
         date=run.date or None,
         method=job.delivery.method,
         destination=str(place.destination),

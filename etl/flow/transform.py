@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from etl.errors import JobError
 from etl.job.models import Job
-from etl.tables import PLACE
+from etl.tables import PLACE, RULES
 
 Frames = Callable[[pd.DataFrame], pd.DataFrame]
 
@@ -38,8 +38,9 @@ class Transform:
 
     def apply(self, batch: pa.Table) -> pa.Table:
         """Return the rows of a batch (the source's columns and places) that the function keeps, with its columns and their places."""
-        places = batch.select(PLACE.names)
-        out = self._call(_frame(batch.drop_columns(PLACE.names)))
+        ours = [name for name in (*PLACE.names, RULES) if name in batch.column_names]
+        places = batch.select(ours)
+        out = self._call(_frame(batch.drop_columns(ours)))
         if not out.index.is_unique or not out.index.isin(range(batch.num_rows)).all():
             raise self._mistake(
                 "it gives back rows that it did not get",
@@ -55,7 +56,7 @@ class Transform:
             )
         columns = [self._column(field, out[field.name]) for field in self.schema]
         table = pa.Table.from_arrays(columns, schema=self.schema)
-        for field in PLACE:
+        for field in places.schema:
             table = table.append_column(field, places[field.name].take(pa.array(kept)))
         return table
 

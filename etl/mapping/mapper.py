@@ -25,7 +25,7 @@ from etl.mapping.program import EXPRESSION_FAILED, OUT, RAW_TIME, ROWS, Program,
 from etl.mapping.ready import know_bots
 from etl.mapping.time_kinds import TimeKinds
 from etl.sql import connect, fetch, quote
-from etl.tables import FAULT, PLACE
+from etl.tables import FAULT, PLACE, RULES
 
 #: Errors that no value of a row can cause.
 _NOT_OF_A_VALUE = (
@@ -83,10 +83,13 @@ class Mapper:
         memory: str = "400MB",
         lookups: Mapping[str, LookupInput] = MappingProxyType({}),
         contacts: ContactLists | None = None,
+        *,
+        limited: bool = False,
     ) -> None:
         """Compile `job` for a source of `schema` and read its lookups; raise JobMistakes, and InputError for a lookup's rows.
 
-        `now` is the plan's; `only` keeps these keyValues, `contacts` say for whom nothing is sent.
+        `now` is the plan's; `only` keeps these keyValues, `contacts` say for whom nothing is sent. `limited`: the batches have the
+        column RULES.
         """
         self._job = job
         self._now = now
@@ -95,7 +98,8 @@ class Mapper:
         self._connection = connect(memory=memory, threads=1)  # mappers work side by side instead
         self._kinds = TimeKinds()
         schemas = {name: lookup.schema for name, lookup in lookups.items()}
-        self.program: Program = compile_job(job, schema, self._connection, schemas)
+        self.program: Program = compile_job(job, schema, self._connection, schemas, limited=limited)
+        self._beside = [*PLACE.names, *([RULES] if limited else [])]
         self._joins = Joins(self.program.joins, lookups, job, self._connection)
 
     def beside(self) -> Mapper:
@@ -169,7 +173,7 @@ class Mapper:
 
     def _rows(self, batch: pa.Table, number: int) -> Mapped:
         """Say of each row whether it falls out and which rules take it: the table `rows`, and its counts."""
-        used = batch.select([*PLACE.names, *self.program.columns])
+        used = batch.select([*self._beside, *self.program.columns])
         joined, partners = self._joins.join(blank_to_null(used))
         self._connection.register(BATCH, joined)
         if self.program.agents is not None:

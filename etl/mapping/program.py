@@ -26,7 +26,7 @@ from etl.mapping.lookups import compile_tables, table_expressions
 from etl.mapping.names import Names
 from etl.mapping.time_reader import TimeReader
 from etl.sql import connect, literal, quote
-from etl.tables import FAULT, LOCATORS, PLACE
+from etl.tables import FAULT, LOCATORS, PLACE, RULES
 from schemas import TYPES, Field
 
 ITEM = "_item"  # index of the element of `each`
@@ -88,12 +88,14 @@ def compile_job(
     schema: pa.Schema,
     connection: duckdb.DuckDBPyConnection,
     lookups: Mapping[str, pa.Schema] = MappingProxyType({}),
+    *,
+    limited: bool = False,
 ) -> Program:
     """Compile `job` against the columns of the source and of its lookups; raise JobMistakes with every mistake at once.
 
-    `connection` is a locked DuckDB in which `batch` stands for a table of `schema` and the place columns.
+    `connection` is a locked DuckDB in which `batch` stands for a table of `schema` and the place columns; `limited`: and of RULES.
     """
-    return _Compiler(job, schema, connection, lookups).compile()
+    return _Compiler(job, schema, connection, lookups, limited=limited).compile()
 
 
 def keyed_expressions(job: Job) -> Iterator[tuple[str, str]]:
@@ -124,9 +126,16 @@ def keyed_expressions(job: Job) -> Iterator[tuple[str, str]]:
 
 class _Compiler:
     def __init__(
-        self, job: Job, schema: pa.Schema, connection: duckdb.DuckDBPyConnection, lookups: Mapping[str, pa.Schema]
+        self,
+        job: Job,
+        schema: pa.Schema,
+        connection: duckdb.DuckDBPyConnection,
+        lookups: Mapping[str, pa.Schema],
+        *,
+        limited: bool,
     ) -> None:
         self.job = job
+        self.limits = (pa.field(RULES, pa.list_(pa.int16())),) if limited else ()
         self.lookups = lookups
         self.connection = connection
         self.names = Names(schema.names)
@@ -139,7 +148,7 @@ class _Compiler:
     def compile(self) -> Program:
         job, texts = self.job, dict(keyed_expressions(self.job))
         tables = compile_tables(job, self.lookups, texts, self.bind, self.connection)
-        placeholders = [field for table in tables for field in table.placeholders]
+        placeholders = [*(field for table in tables for field in table.placeholders), *self.limits]
         self.connection.register(BATCH, pa.schema([*PLACE, *self.schema, *placeholders]).empty_table())
         named = mentioned(self.names, texts.values(), self.connection)
         zone = job.time.zone if job.time else "UTC"
@@ -205,11 +214,13 @@ class _Compiler:
                 if rule.where
                 else f"ELSE {many}"
             )
-            counts[taken(index)] = f"CAST(CASE WHEN {quote(OUT)} IS NOT NULL THEN 0 {picked} END AS INTEGER)"
+            may = f"coalesce(list_contains({quote(RULES)}, {index}), true)" if self.limits else "true"
+            out = f"{quote(OUT)} IS NOT NULL" + (f" OR NOT {may}" if self.limits else "")
+            counts[taken(index)] = f"CAST(CASE WHEN {out} THEN 0 {picked} END AS INTEGER)"
             if rule.lines is not None:
                 might = f"{layers.failure(where)} OR coalesce({quote(where)}, false)" if rule.where else "true"
                 failed = f"coalesce({quote(OUT)} < 0, false) AND ({might})"
-                lines_lost[lost(index)] = f"{quote(taken(index))} < 0 OR ({failed})"
+                lines_lost[lost(index)] = f"{quote(taken(index))} < 0 OR ({failed} AND {may})"
         return layers.add(counts).add(lines_lost)
 
     def _rule(self, index: int, rule: EventRule, unfiltered: Layers, rows: Layers, scope: Scope) -> RuleProgram:

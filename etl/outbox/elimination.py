@@ -7,6 +7,7 @@ out once.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -63,12 +64,19 @@ class Eliminated:
     forgotten: int = 0  # events from before the horizon that would go out
 
 
-def eliminate(staged: Path, sent: list[Path], policy: Policy, connection: duckdb.DuckDBPyConnection) -> Eliminated:
+def eliminate(
+    staged: Path,
+    sent: list[Path],
+    policy: Policy,
+    connection: duckdb.DuckDBPyConnection,
+    relatives: Sequence[Path] = (),
+) -> Eliminated:
     """Leave in the table `alive` of `connection` the numbers (`n`) of the staged events that go out; say what fell out.
 
-    `staged` is a Parquet file of STAGED rows, `sent` files of SENT rows.
+    `staged` is a Parquet file of STAGED rows, `sent` files of SENT rows. `relatives` are outboxes that belong together with this plan,
+    of the same places: the run whose rejects it replays, and that run's other replays.
     """
-    return _Elimination(policy, connection).run(staged, sent)
+    return _Elimination(policy, connection).run(staged, sent, relatives)
 
 
 class _Elimination:
@@ -77,7 +85,7 @@ class _Elimination:
         self.sql = connection
         self.result = Eliminated()
 
-    def run(self, staged: Path, sent: list[Path]) -> Eliminated:
+    def run(self, staged: Path, sent: list[Path], relatives: Sequence[Path]) -> Eliminated:
         self.sql.execute(
             "CREATE OR REPLACE TABLE alive AS SELECT file_row_number AS n, rule, ordinal, item, instant, id, twin, lane, grp "
             f"FROM read_parquet({literal(str(staged))}, file_row_number = true)"
@@ -87,6 +95,7 @@ class _Elimination:
         self.sql.execute(
             "CREATE OR REPLACE TABLE held AS SELECT DISTINCT a.id FROM alive a SEMI JOIN known s ON a.id = s.id"
         )
+        self._read_relatives(staged, relatives)
         self._drop("SELECT n FROM (SELECT n, row_number() OVER (PARTITION BY id ORDER BY ordinal, item NULLS FIRST, rule) AS r "
                    "FROM alive) WHERE r > 1", self.result.duplicate, "exact")  # fmt: skip
         self.sql.execute("CREATE OR REPLACE TABLE chains (n BIGINT, chain BIGINT, grp BLOB, id BLOB)")
@@ -109,6 +118,19 @@ class _Elimination:
         self.sql.execute(
             f"CREATE OR REPLACE TABLE known AS SELECT * FROM {source} WHERE id IN (SELECT id FROM alive) "
             f"OR twin IN (SELECT twin FROM alive) OR ({lanes} AND lane IN (SELECT lane FROM alive))"
+        )
+
+    def _read_relatives(self, staged: Path, relatives: Sequence[Path]) -> None:
+        """Keep the ids of events of other rows: that one of these was sent says nothing of a row that was refused."""
+        if not relatives:
+            self.sql.execute("CREATE OR REPLACE TABLE others (id BLOB)")
+            return
+        listed = ", ".join(literal(str(path)) for path in relatives)
+        self.sql.execute(
+            f"CREATE OR REPLACE TABLE others AS SELECT o.id FROM read_parquet([{listed}]) o "
+            "SEMI JOIN known k ON o.id = k.id ANTI JOIN "
+            f"(SELECT file, row, element, rule FROM read_parquet({literal(str(staged))})) p ON o.file = p.file AND o.row = p.row "
+            "AND o.element IS NOT DISTINCT FROM p.element AND o.rule = p.rule"
         )
 
     def _drop(self, numbers: str, books: Counter[str], reason: str) -> int:
@@ -220,13 +242,16 @@ class _Elimination:
                 )
 
     def _changed(self) -> None:
-        """Events that the ledger does not know, while it knows their type, keyValue and moment under an id that is not in this plan."""
+        """Events that the ledger does not know, while it knows their type, keyValue and moment under an id that is not in this plan.
+
+        A replay and the run that it is of are one plan in this: two events of a moment are two events, in whichever they stand.
+        """
         if self.policy.changed == "send":
             return
         self.sql.execute(
             "CREATE OR REPLACE TEMP TABLE twins AS SELECT a.n, bool_or(s.mapping = "
-            f"{literal(self.policy.mapping)}) AS same FROM alive a JOIN (SELECT * FROM known ANTI JOIN held USING (id)) s "
-            "ON a.twin = s.twin GROUP BY a.n"
+            f"{literal(self.policy.mapping)}) AS same FROM alive a "
+            "JOIN (SELECT * FROM known ANTI JOIN held USING (id) ANTI JOIN others USING (id)) s ON a.twin = s.twin GROUP BY a.n"
         )
         which = "" if self.policy.changed == "drop" else "WHERE same"
         self._drop(f"SELECT n FROM twins {which}", self.result.duplicate, "changed")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -42,17 +42,18 @@ def withdrawn(
     drop_stale: bool,
     drop_late_carts: bool,
     contacts: Judge | None = None,
+    carts: Sequence[Path] | None = None,
 ) -> Withdrawn:
     """Check the events of `outbox` that are not `settled` against what other runs have `sent` (Parquet files of SENT rows).
 
     `contacts` says for whom nothing may go (any more), None where there is no such list; `oldest` is the earliest instant that may
-    still go, None where any may.
+    still go, None where any may. `carts` are the files by which an older cart is known, `sent` where None: what goes once more although it
+    may have been sent is not in `sent`, and may still have been overtaken.
     """
     result = Withdrawn()
     connection.register("settled", pa.table({"seq": pa.array(settled, pa.int64())}))
     connection.register("empty_sent", SENT.empty_table())
-    listed = ", ".join(literal(str(path)) for path in sent)
-    source = f"read_parquet([{listed}])" if sent else "empty_sent"
+    source = _tables(sent)
     connection.execute(
         "CREATE OR REPLACE TABLE pending AS SELECT seq, id, lane, type, instant "
         f"FROM read_parquet({literal(str(outbox))}) ANTI JOIN settled USING (seq)"
@@ -61,7 +62,8 @@ def withdrawn(
         _take_contacts(connection, outbox, contacts, result)
     _take(connection, f"SELECT seq FROM pending SEMI JOIN {source} USING (id)", "sent_before", result)
     if drop_late_carts:
-        newest = f"(SELECT lane, max(instant) AS newest FROM {source} WHERE cart GROUP BY lane)"
+        known = source if carts is None else _tables(carts)
+        newest = f"(SELECT lane, max(instant) AS newest FROM {known} WHERE cart GROUP BY lane)"
         late = f"SELECT seq FROM pending JOIN {newest} USING (lane) WHERE type = 'cartUpdated' AND instant < newest"
         _take(connection, late, "superseded", result)
     if oldest is not None:
@@ -74,6 +76,11 @@ def withdrawn(
             ).to_pylist()
             result.stale, result.oldest = row["n"], row["oldest"]
     return result
+
+
+def _tables(files: Sequence[Path]) -> str:
+    """SQL of the rows of SENT files."""
+    return f"read_parquet([{', '.join(literal(str(path)) for path in files)}])" if files else "empty_sent"
 
 
 def _take_contacts(connection: duckdb.DuckDBPyConnection, outbox: Path, judge: Judge, result: Withdrawn) -> None:

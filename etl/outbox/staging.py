@@ -52,12 +52,26 @@ class Staging:
             writer.close()
         self._writers.clear()
 
-    def sorted_lines(self, rule: int, connection: duckdb.DuckDBPyConnection) -> Iterator[pa.Table]:
-        """Yield a rule's lines in tables of whole carts, each cart in the order of its lines. Sorting spills, lists do not (RULES §11)."""
+    def has_lines(self, rule: int) -> bool:
+        """Say whether there are lines of a rule."""
+        return self.lines(rule).exists()
+
+    def lines(self, rule: int) -> Path:
+        """The file of a rule's lines, whole: none is added any more."""
         name = f"lines-{rule}"
         if name in self._writers:
             self._writers.pop(name).close()
-        path = self._folder / f"{name}.parquet"
+        return self._folder / f"{name}.parquet"
+
+    def replace_lines(self, rule: int, table: pa.Table) -> None:
+        """Let other lines of a rule stand in place of those that were added."""
+        schema = pq.read_schema(self.lines(rule))
+        self._write(f"lines-{rule}", table.select(schema.names).cast(schema))
+        self.lines(rule)
+
+    def sorted_lines(self, rule: int, connection: duckdb.DuckDBPyConnection) -> Iterator[pa.Table]:
+        """Yield a rule's lines in tables of whole carts, each cart in the order of its lines. Sorting spills, lists do not (RULES §11)."""
+        path = self.lines(rule)
         if not path.exists():
             return
         statement = f"SELECT * FROM read_parquet({literal(str(path))}) ORDER BY {GROUP}, {ORDINAL}, _item"

@@ -47,6 +47,7 @@ class Summary:
     notes: tuple[str, ...] = ()
     planned: bool = False  # nothing was posted, nor was it asked for
     earlier: tuple[Summary, ...] = field(default=())
+    of: str | None = None  # the run whose rejects it replays
 
     @property
     def pending(self) -> int:
@@ -82,6 +83,8 @@ class Summary:
             "stopped": self.stopped.to_json() if self.stopped else None,
             "exit": int(self.exit),
         }
+        if self.of is not None:
+            own["of"] = self.of
         if books.lookups:
             own["lookups"] = books.lookups
         if self.earlier:
@@ -101,7 +104,11 @@ def to_text(summary: Summary) -> str:
     """Return the summary as lines for people: both equations, each with its parts."""
     parts = [to_text(one) for one in summary.earlier]
     b = summary.books
-    where = f"{summary.job} · run {summary.run}" + (f" · {summary.date}" if summary.date else "")
+    where = (
+        f"{summary.job} · run {summary.run}"
+        + (f", a replay of {summary.of}" if summary.of else "")
+        + (f" · {summary.date}" if summary.date else "")
+    )
     lines = [
         f"{where} · {summary.method} → {summary.destination}",
         _equation(

@@ -44,6 +44,11 @@ class CsvFile:
         self._names = names.of_file(self._head.names) if self._head else []
         self.schema = pa.schema([pa.field(name, pa.string()) for name in self._names])
 
+    @property
+    def delimiter(self) -> str:
+        """What stands between two fields; a comma in a file without a line."""
+        return self._head.dialect.delimiter.decode() if self._head else ","
+
     def first_row(self) -> bytes:
         """Return the first record's text, without its line end."""
         if self._head is None:

@@ -11,7 +11,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from etl.errors import InputError
-from etl.source.chunk import BATCH_ROWS, Chunk
+from etl.source.chunk import BATCH_ROWS, Chunk, Ints
 from etl.source.conform import conform, plain
 from etl.source.inputs import Input
 from etl.source.names import Names
@@ -61,6 +61,29 @@ class ParquetFile:
                 yield Chunk(table, np.arange(row, row + count, dtype=np.int64))
                 row += count
         self._item.prove()
+
+    @property
+    def own_schema(self) -> pa.Schema:
+        """The columns and types as the file has them."""
+        with self._open() as file:
+            own: pa.Schema = file.schema_arrow
+        return own
+
+    def as_they_are(self, rows: Ints) -> Iterator[Chunk]:
+        """Yield the rows of these numbers (sorted) in the file's own types; row groups without any are not read."""
+        with self._open() as file:
+            first = 1
+            for group in range(file.num_row_groups):
+                count = file.metadata.row_group(group).num_rows
+                if np.searchsorted(rows, first) < np.searchsorted(rows, first + count):
+                    row = first
+                    for batch in file.iter_batches(batch_size=self._rows, row_groups=[group]):
+                        found = rows[np.searchsorted(rows, row) : np.searchsorted(rows, row + batch.num_rows)]
+                        if len(found):
+                            taken = batch.take(pa.array(found - row))
+                            yield Chunk(pa.Table.from_batches([taken], file.schema_arrow), found)
+                        row += batch.num_rows
+                first += count
 
     def _leaves(self, wanted: Sequence[int]) -> list[str] | None:
         """Return what to ask the file for: its names of the wanted columns; None is all of them, as where names are no help."""

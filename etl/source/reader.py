@@ -45,6 +45,7 @@ class Source:
     `inputs` are the files, in order; a place's `_file` is an index into them. `schema` has the columns of all files, by
     name, without the place columns: known before any row is read. `settings` are the ones it was opened with (`decimal`
     is the mapping's). `format` is what the files are; `notes` are lines for people about what was found out of them.
+    `log_format` names the format of logs as `source.log_format` takes it; `readers` read a file each.
     """
 
     def __init__(
@@ -59,11 +60,17 @@ class Source:
         self.inputs = inputs
         self.format = fmt
         self.notes = (log.note,) if log is not None else ()
-        self._files = files
+        self.log_format = _name_of(log, settings) if log is not None else None
+        self.readers = files
         self._united = _united_schema(files)
         self._way = find_list(self._united, settings.explode) if settings.explode is not None else ()
         schema = exploded_schema(self._united, self._way) if self._way else self._united
         self.schema = pa.schema([pa.field(field.name, _settled(field.type)) for field in schema])
+
+    @property
+    def files(self) -> list[str]:
+        """The files that places speak of, as they are shown."""
+        return [item.shown for item in self.inputs]
 
     def batches(self, columns: Sequence[str] | None = None) -> Iterator[Batch]:
         """Yield all rows in order, a bounded number at a time.
@@ -77,7 +84,7 @@ class Source:
         wanted = [name for name in self.schema.names if columns is None or name in columns]
         read = [name for name in self.schema.names if name in wanted or (self._way and name == self._way[0])]
         ordinal = 0
-        for number, file in enumerate(self._files):
+        for number, file in enumerate(self.readers):
             for chunk in file.chunks(read):
                 for batch in self._batches(chunk, number, ordinal, wanted, read):
                     ordinal += batch.table.num_rows + len(batch.unread)
@@ -88,7 +95,7 @@ class Source:
 
         RULES §1, a job without `time`: a longer, renamed or recompressed copy of the file has the same.
         """
-        return hashlib.sha256(b"clickreplay first row 1\n" + self._files[file].first_row()).digest()[:16]
+        return hashlib.sha256(b"clickreplay first row 1\n" + self.readers[file].first_row()).digest()[:16]
 
     def _batches(
         self, chunk: Chunk, number: int, ordinal: int, wanted: Sequence[str], read: Sequence[str]
@@ -177,6 +184,11 @@ def open_source(settings: SourceSettings, folder: Path, limits: Limits | None = 
         log = detect_log(inputs, settings.encoding, settings.log_format)
         files = open_access_log(inputs, settings, log, limits)
     return Source(settings, inputs, files, fmt, log)
+
+
+def _name_of(log: Detected, settings: SourceSettings) -> str | None:
+    """Return what `log_format` would say of a log: its name, or the server's own format string as the job has it."""
+    return settings.log_format if log.given else log.name
 
 
 def _united_schema(files: Sequence[FileReader]) -> pa.Schema:

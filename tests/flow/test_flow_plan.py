@@ -218,9 +218,13 @@ def test_what_holds_contact_data_is_its_owners_alone(name: str, tmp_path: Path) 
     assert stat.S_IMODE((tmp_path / "state" / "sandbox").stat().st_mode) == 0o700
 
 
-def test_nothing_but_outbox_and_quarantine_is_left_of_a_plan(tmp_path: Path) -> None:
+def test_nothing_but_outbox_quarantine_and_what_was_read_is_left_of_a_plan(tmp_path: Path) -> None:
     found = plan(tmp_path, CART, [line("k", "a")])
-    assert sorted(path.name for path in found.folder.iterdir()) == ["outbox.parquet", "quarantine.parquet"]
+    assert sorted(path.name for path in found.folder.iterdir()) == [
+        "inputs.json",
+        "outbox.parquet",
+        "quarantine.parquet",
+    ]
     assert not (tmp_path / "state" / "sandbox" / "planning").exists()
 
 

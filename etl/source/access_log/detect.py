@@ -57,6 +57,11 @@ class Detected:
         return isinstance(self.form, JsonKeys)
 
     @property
+    def given(self) -> bool:
+        """True where the format is the job's own format string, and has no name."""
+        return self.name == _GIVEN
+
+    @property
     def note(self) -> str:
         """A line for people: which format, how sure."""
         if not self.rows:

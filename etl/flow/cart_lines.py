@@ -1,0 +1,148 @@
+"""The lines of events of several lines: an outbox keeps the place of the last one, so the inputs are mapped once more for the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from etl.delivery.checkpoint import RunRow
+from etl.errors import GuardError
+from etl.flow.contacts import contact_lists
+from etl.flow.inputs import JobInputs
+from etl.flow.origin import Read, refuse_changed
+from etl.flow.prepare import Preparer
+from etl.job.fingerprint import mapping_hash
+from etl.job.models import Job
+from etl.mapping.program import GROUP
+from etl.outbox.fold import BAD
+from etl.outbox.staging import Staging
+from etl.source.mended import MendedSource
+from etl.sql import connect, fetch, literal
+from etl.tables import ELEMENT, FILE, ORDINAL, ROW
+
+#: Further rows of an event: index of the file, row, rule, and why the event was refused.
+LINES = pa.schema([("nth", pa.int32()), ("row", pa.int64()), ("rule", pa.int16()), ("reason", pa.string())])
+
+
+def lines_of(job: Job, run: RunRow, read: Read, inputs: JobInputs, events: pa.Table) -> pa.Table:
+    """Return all lines (LINES) of the events at these places (`nth`, `row`, `rule`, `reason`) whose rules have `lines`.
+
+    Raises GuardError where the mapping has changed since the run (other rows would be lines of one event now), InputError where a
+    lookup or a list of contacts has.
+    """
+    rules = {rule for rule in events["rule"].to_pylist() if job.events[rule].lines is not None}
+    if not rules:
+        return LINES.empty_table()
+    if run.mapping != mapping_hash(job):
+        raise GuardError(
+            "mapping",
+            f"the job's mapping has changed since run {run.name}: which rows were the lines of a refused cart is not known any more",
+            hint="`clickreplay run` plans anew with the mapping as it is now: what was refused goes out then",
+        )
+    with TemporaryDirectory(prefix="clickreplay-") as name:
+        folder = Path(name)
+        with Staging(folder) as staging:
+            for rule, lines in mapped_lines(job, run, read, inputs, rules):
+                staging.add_lines(rule, lines.select([GROUP, FILE, ROW]))
+        with connect(memory="500MB", folder=folder) as sql:
+            sql.register("events", events)
+            found = [_lines(sql, folder, rule) for rule in rules if (folder / f"lines-{rule}.parquet").exists()]
+    return pa.concat_tables([table.cast(LINES) for table in found]) if found else LINES.empty_table()
+
+
+def mapped_lines(
+    job: Job, run: RunRow, read: Read, inputs: JobInputs, rules: Collection[int]
+) -> Iterator[tuple[int, pa.Table]]:
+    """Map what a run has read once more; yield the lines of these rules. Raises InputError where a lookup or a list has changed."""
+    refuse_changed(run.name, read.beside)
+    source = inputs.source
+    preparer = Preparer(
+        job,
+        source.schema,
+        source.files,
+        list(read.origin.first_rows) or None,
+        datetime.now(UTC),
+        lookups=inputs.beside.tables(source),
+        contacts=contact_lists(inputs.beside.contacts),
+        limited=isinstance(source, MendedSource),
+    )
+    for number, batch in enumerate(source.batches()):
+        begun = preparer.begin(number, batch)
+        yield from ((rule, lines) for rule, lines in preparer.prepare(begun).lines if rule in rules)
+
+
+def _lines(sql: duckdb.DuckDBPyConnection, folder: Path, rule: int) -> pa.Table:
+    lines = f"read_parquet({literal(str(folder / f'lines-{rule}.parquet'))})"
+    asked = (
+        f"SELECT {GROUP}, min(reason) AS reason FROM {lines} JOIN events e ON {FILE} = nth AND {ROW} = e.row "
+        f"WHERE e.rule = {rule} GROUP BY 1"
+    )
+    return fetch(
+        sql,
+        f"SELECT DISTINCT {FILE} AS nth, {ROW} AS row, CAST({rule} AS SMALLINT) AS rule, reason "
+        f"FROM {lines} JOIN ({asked}) USING ({GROUP})",
+    )
+
+
+@contextmanager
+def _registered(sql: duckdb.DuckDBPyConnection, name: str, table: pa.Table) -> Iterator[None]:
+    sql.register(name, table)
+    try:
+        yield
+    finally:
+        sql.unregister(name)
+
+
+def short_groups(
+    staged: Path, rule: int, unsettled: pa.Table, outboxes: Collection[Path], sql: duckdb.DuckDBPyConnection
+) -> pa.Array:
+    """Return the carts, among the `staged` lines of a rule, that may be short: their other lines may have gone out already.
+
+    A line of which nobody knew the cart (`unsettled`: file, row) stood alone when it was refused. Mended, it may belong to a cart
+    that an outbox holds: one of the same rule and keyValue.
+    """
+    sent = ", ".join(literal(str(path)) for path in outboxes)
+    with _registered(sql, "unsettled", unsettled):
+        found = fetch(
+            sql,
+            f"SELECT DISTINCT {GROUP} FROM read_parquet({literal(str(staged))}) l SEMI JOIN unsettled u "
+            f"ON l.{FILE} = u.file AND l.{ROW} = u.row WHERE NOT l.{BAD} AND l.key IN "
+            f"(SELECT key FROM read_parquet([{sent}]) WHERE rule = {rule})",
+        )
+    return found[GROUP].combine_chunks()
+
+
+def with_rest(
+    staged: Path, rule: int, rest: pa.Table, refused: Path, files: list[str], sql: duckdb.DuckDBPyConnection
+) -> tuple[pa.Table, int]:
+    """Return the `staged` lines of a rule and those of the `rest` that were not refused themselves, in the order of their places.
+
+    `refused` is the quarantine of the run that read the rest. Also returns how many lines were added.
+    """
+    named = pa.table({"file": pa.array(files, pa.string()), "nth": pa.array(np.arange(len(files)), pa.int32())})
+    own = f"read_parquet({literal(str(staged))})"
+    with _registered(sql, "rest", rest), _registered(sql, "named", named):
+        gone = f"SELECT nth, q.row FROM read_parquet({literal(str(refused))}) q JOIN named USING (file) WHERE q.rule = {rule}"
+        more = f"SELECT r.* FROM rest r ANTI JOIN ({gone}) g ON r.{FILE} = g.nth AND r.{ROW} = g.row"
+        more = f"SELECT m.* FROM ({more}) m ANTI JOIN {own} o ON m.{FILE} = o.{FILE} AND m.{ROW} = o.{ROW}"
+        order = f"dense_rank() OVER (ORDER BY {FILE}, {ROW}, {ELEMENT} NULLS FIRST) - 1"
+        table = fetch(
+            sql,
+            f"SELECT * REPLACE (CAST({order} AS BIGINT) AS {ORDINAL}) FROM "
+            f"(SELECT * FROM {own} UNION ALL BY NAME SELECT * FROM ({more}))",
+        )
+        own_rows = int(sql.execute(f"SELECT count(*) FROM {own}").fetchall()[0][0])
+    return table, table.num_rows - own_rows
+
+
+def of_groups(lines: pa.Table, groups: pa.Array) -> pa.Table:
+    """Return the lines of these carts."""
+    return lines.filter(pc.is_in(lines[GROUP].cast(pa.binary()), groups.cast(pa.binary())))

@@ -1,0 +1,102 @@
+"""What a run has read, kept beside its outbox: by it the places of its rows can be read later, and replayed."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from etl.errors import InputError, StateError
+from etl.flow.inputs import JobInputs
+from etl.flow.state import write_private
+from etl.source.inputs import Input, find_inputs
+from etl.source.mended import MendedSource, Origin
+from etl.source.origin import LocalFile
+
+_NAME = "inputs.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A file that was read: where it is, how it is shown, and what it was known by."""
+
+    address: str
+    shown: str
+    size: int
+    version: int | str
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """The files that a run has read: `source` and `beside` it (lookups, contacts) with their sizes and times; `origin` is for replays.
+
+    `mended` is the run whose rejects the source holds, mended; None where it is the job's own.
+    """
+
+    source: tuple[Kept, ...]
+    beside: tuple[Kept, ...]
+    origin: Origin
+    mended: str | None
+
+
+def keep_origin(folder: Path, inputs: JobInputs, first_rows: list[bytes] | None) -> None:
+    """Write down in a run's folder what it has read."""
+    source = inputs.source
+    known: dict[str, object] = {
+        "mended": source.run if isinstance(source, MendedSource) else None,
+        "files": source.files,
+        "first_rows": [found.hex() for found in first_rows or ()],
+        "schema": base64.b64encode(source.schema.serialize().to_pybytes()).decode(),
+        "format": source.format,
+        "log_format": source.log_format,
+        "source": [_told(found) for found in source.inputs],
+        "beside": [_told(found) for _, found in inputs.beside.inputs],
+    }
+    write_private(folder / _NAME, json.dumps(known))
+
+
+def read_origin(folder: Path) -> Read:
+    """Return what a run has read; raise StateError where its folder does not say: an older version has planned it."""
+    try:
+        known = json.loads((folder / _NAME).read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise StateError(
+            f"run {folder.name} does not say what it has read",
+            hint="an older version has planned it, or its folder was purged: plan and run again, then look at that run",
+        ) from error
+    schema = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(known["schema"])))
+    first_rows = tuple(bytes.fromhex(found) for found in known["first_rows"])
+    origin = Origin(tuple(known["files"]), first_rows, schema, known["format"], known["log_format"])
+    source, beside = ([Kept(*i) for i in known[part]] for part in ("source", "beside"))
+    return Read(tuple(source), tuple(beside), origin, known["mended"])
+
+
+def copy_origin(before: Path, folder: Path) -> None:
+    """Write down in a run's folder that it stands on what another run has read."""
+    write_private(folder / _NAME, (before / _NAME).read_text("utf-8") if (before / _NAME).exists() else "")
+
+
+def refuse_changed(run: str, files: tuple[Kept, ...]) -> None:
+    """Raise InputError where a file is gone, or is not as it was when a run read it: its rows have other places then."""
+    for kept in files:
+        try:
+            (now,) = find_inputs([kept.address], Path("/"))
+        except (InputError, ValueError) as error:
+            raise InputError(
+                f"{kept.shown} is gone: run {run} has read it, and its rows are read there again",
+                hint="put the file back as it was; or plan again, and look at the rejects of that run",
+            ) from error
+        if (now.stamp.size, now.stamp.version) != (kept.size, kept.version):
+            raise InputError(
+                f"{kept.shown} has changed since run {run} read it: its rows may stand elsewhere now",
+                hint="put the file back as it was; or plan again, and look at the rejects of that run",
+            )
+
+
+def _told(found: Input) -> list[object]:
+    origin = found.origin
+    address = str(origin.path) if isinstance(origin, LocalFile) else str(origin.store.address)  # type: ignore[attr-defined]
+    return [address, *found.mark]
