@@ -22,8 +22,8 @@ class Exit(IntEnum):
     REFUSED = 77
 
 
-# RULES §8: of several codes the worst wins, in this order.
-_WORST_FIRST = (Exit.BUG, Exit.REFUSED, Exit.GUARD, Exit.INPUT, Exit.AGAIN, Exit.PARTIAL, Exit.OK, Exit.USAGE)
+# RULES §8: of several codes the worst wins, in this order; a mistake in the job waits for people, as a refusal does.
+_WORST_FIRST = (Exit.BUG, Exit.REFUSED, Exit.USAGE, Exit.GUARD, Exit.INPUT, Exit.AGAIN, Exit.PARTIAL, Exit.OK)
 
 
 def worst(codes: list[Exit]) -> Exit:
@@ -55,6 +55,10 @@ class InputError(ClickreplayError):
     """An input is missing or cannot be read (exit 4)."""
 
     exit = Exit.INPUT
+
+
+class MissingInputError(InputError):
+    """There is no input at all (exit 4): nothing was found at any of the source's paths."""
 
 
 class GuardError(ClickreplayError):

@@ -11,20 +11,23 @@ from typing import Any
 
 import click
 
-from etl.cli.options import day_of, only_of
+from etl.cli.options import only_of, refuse_contradictions
 from etl.cli.progress import shown_progress
 from etl.delivery.post import StopFlag
 from etl.errors import ClickreplayError
+from etl.flow.days import DaysCaller
 from etl.flow.plan import Choice
 from etl.flow.run import Caller, Options, Talk
+from etl.job.days import Asked, days_of
 from etl.job.read import read_job
+from etl.report.days import DaysSummary, days_to_text
 from etl.report.summary import Summary, to_text
 
 
 def call(
     job_file: Path,
     overrides: tuple[str, ...],
-    day: str | None,
+    asked: Asked,
     only: str | None,
     sample: int | None,
     *,
@@ -34,7 +37,7 @@ def call(
 ) -> int:
     """Plan or run a job and print its summary; return the exit code. With `as_json` an error is an object on stdout too."""
     return answered(
-        lambda: _call(job_file, overrides, day, only, sample, as_json=as_json, posts=posts, options=options),
+        lambda: _call(job_file, overrides, asked, only, sample, as_json=as_json, posts=posts, options=options),
         as_json=as_json,
     )
 
@@ -55,7 +58,7 @@ def answered(call: Callable[[], int], *, as_json: bool) -> int:
 def _call(
     job_file: Path,
     overrides: tuple[str, ...],
-    day: str | None,
+    asked: Asked,
     only: str | None,
     sample: int | None,
     *,
@@ -63,24 +66,30 @@ def _call(
     posts: bool,
     options: dict[str, Any],
 ) -> int:
+    refuse_contradictions(options, posts=posts)
     job = read_job(job_file, overrides)
-    choice = Choice(day_of(job, day), only_of(only), sample)
+    days = days_of(job, asked)
+    choice = Choice(days[-1] if days else None, only_of(only), sample)
 
-    def made(talk: Talk, stop: StopFlag) -> Summary:
+    def made(talk: Talk, stop: StopFlag) -> Summary | DaysSummary:
+        if asked.many:
+            many = DaysCaller(job, days, choice, Options(**options), talk, stop)
+            return many.run() if posts else many.plan()
         caller = Caller(job, choice, Options(**options), talk, stop)
         return caller.run() if posts else caller.plan()
 
     return posted(made, as_json=as_json)
 
 
-def posted(make: Callable[[Talk, StopFlag], Summary], *, as_json: bool) -> int:
+def posted(make: Callable[[Talk, StopFlag], Summary | DaysSummary], *, as_json: bool) -> int:
     """Make a plan or run with its progress shown and signals turned into a drain; print its summary; return the exit code."""
     stop = StopFlag()
+    summary: Summary | DaysSummary
     with shown_progress() as progress, _drained_by_signals(stop):
-        summary = make(Talk(progress.planning, progress.posting, progress.say), stop)
+        summary = make(Talk(progress.planning, progress.posting, progress.say, progress.days), stop)
     if as_json:
         click.echo(json.dumps(summary.to_json()))
-    click.echo(to_text(summary), err=as_json)
+    click.echo(days_to_text(summary) if isinstance(summary, DaysSummary) else to_text(summary), err=as_json)
     return int(summary.exit)
 
 

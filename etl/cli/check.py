@@ -11,7 +11,7 @@ from etl.cli.options import DATE, JOB, JSON, SET, options
 from etl.errors import Exit, InputError
 from etl.job.models import Job
 from etl.job.read import JobMistakes, read_job
-from etl.job.template import parse_date, uses_date
+from etl.job.template import dated, parse_date, paths_use_date
 
 
 @click.command("check", short_help="Say every mistake of a job file, without reading data.")
@@ -45,11 +45,14 @@ def _check_expressions(job: Job, day: str | None) -> str:
     from etl.flow.inputs import describe, lookup_columns_of
     from etl.mapping.program import check_against, check_syntax
 
-    if uses_date(job) and day is None:
+    # Any day will do for the expressions: what is wrong with them hangs on none.
+    zone = job.time.zone if job.time else "UTC"
+    date = parse_date(day or "today", zone)
+    job = dated(job, date)
+    if paths_use_date(job) and day is None:
         check_syntax(job)
         return "columns not checked: the path needs --date"
     try:
-        date = parse_date(day, job.time.zone if job.time else "UTC") if day else None
         found, lookups = describe(job, date), lookup_columns_of(job, date)
     except InputError as error:
         check_syntax(job)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import date
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
 from etl.errors import JobError
-from etl.job.models import Job
-from etl.job.template import parse_date, uses_date
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -26,7 +23,15 @@ SET = click.option(
 STATE = click.option(
     "--state", type=click.Path(path_type=Path), help="State folder [default: .clickreplay/<job>/ beside the job file]."
 )
-DATE = click.option("--date", "day", metavar="DATE", help="Fills {{ date }}: 2026-11-22 or yesterday.")
+DATE = click.option("--date", "day", metavar="DATE", help="Fills {{ date }}: 2026-11-22, yesterday or today.")
+LAST = click.option(
+    "--last",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="N days, oldest first, up to yesterday or --date: late data of the days before too.",
+)
+FROM = click.option("--from", "since", metavar="DATE", help="All days from this one on, oldest first: a backfill.")
+TO = click.option("--to", "until", metavar="DATE", help="With --from: the last day [default: yesterday].")
 JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout and nothing else there.")
 ONLY = click.option("--only", metavar="ID[,ID]", help="Keep these keyValues only: a trial on your own contact.")
 SAMPLE = click.option("--sample", type=click.IntRange(min=1), metavar="N", help="Keep N events only: a trial.")
@@ -47,15 +52,13 @@ def options(*decorators: Decorator) -> Decorator:
     return apply
 
 
-def day_of(job: Job, text: str | None) -> date | None:
-    """Return the date of `--date`; raise JobError where the job needs one, or has no use for it."""
-    if text is None:
-        if uses_date(job):
-            raise JobError("the job's path holds {{ date }}", hint="say --date 2026-11-22 or --date yesterday")
-        return None
-    if not uses_date(job):
-        raise JobError("--date is given, but the job's path holds no {{ date }}")
-    return parse_date(text, job.time.zone if job.time else "UTC")
+def refuse_contradictions(options: Mapping[str, Any], *, posts: bool) -> None:
+    """Raise JobError where options of `run` exclude each other."""
+    if options.get("finish") and options.get("abandon"):
+        raise JobError("--finish and --abandon exclude each other")
+    given = [name for name in ("plan", "limit", "finish", "abandon") if options.get(name)]
+    if not posts and given:
+        raise JobError(f"--plan-only sends nothing: --{given[0]} has no meaning beside it")
 
 
 def only_of(text: str | None) -> frozenset[str]:

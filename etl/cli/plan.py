@@ -7,14 +7,18 @@ from pathlib import Path
 import click
 
 from etl.cli.call import call
-from etl.cli.options import DATE, JOB, JSON, NEW_STATE, ONLY, REQUIRE_STATE, SAMPLE, SET, STATE, options
+from etl.cli.options import DATE, FROM, JOB, JSON, LAST, NEW_STATE, ONLY, REQUIRE_STATE, SAMPLE, SET, STATE, TO, options
+from etl.job.days import Asked
 
 
 @click.command("plan", short_help="Read the inputs and write the outbox: everything but the posting.")
-@options(JOB, DATE, ONLY, SAMPLE, SET, STATE, REQUIRE_STATE, NEW_STATE, JSON)
+@options(JOB, DATE, LAST, FROM, TO, ONLY, SAMPLE, SET, STATE, REQUIRE_STATE, NEW_STATE, JSON)
 def plan(
     job_file: Path,
     day: str | None,
+    last: int | None,
+    since: str | None,
+    until: str | None,
     only: str | None,
     sample: int | None,
     overrides: tuple[str, ...],
@@ -23,11 +27,15 @@ def plan(
     new_state: bool,
     as_json: bool,
 ) -> int:
-    """Read the inputs of JOB and write the outbox that `run` posts; exit with 5 where `run` would be stopped by a guard."""
+    """Read the inputs of JOB and write the outbox that `run` posts; exit with 5 where `run` would be stopped by a guard.
+
+    With --last or --from: count what each day would send, as if those before it had been sent, and what all of it costs by each method. No
+    outbox is kept then.
+    """
     return call(
         job_file,
         overrides,
-        day,
+        Asked(day, last, since, until),
         only,
         sample,
         as_json=as_json,

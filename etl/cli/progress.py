@@ -11,6 +11,7 @@ from typing import Protocol
 import click
 
 from etl.delivery.post import Progress as Posting
+from etl.flow.progress import DaysProgress
 
 _PLAIN_EVERY = 60.0  # seconds
 
@@ -24,8 +25,34 @@ class Shown(Protocol):
     def posting(self, progress: Posting) -> None:
         """Events posted so far."""
 
+    def days(self, progress: DaysProgress) -> None:
+        """How far a call on many days is."""
+
     def say(self, line: str) -> None:
         """A line for people."""
+
+
+def whole(progress: DaysProgress) -> str:
+    """Return how far all days are, and how long the rest will take."""
+    line = f"day {progress.number:,} of {progress.of:,} ({progress.day}), {progress.sent:,} events done"
+    if progress.seconds_left is not None:
+        line += f", {progress.rate:,.1f}/s, about {_span(progress.seconds_left)} left"
+    return line
+
+
+def today(progress: DaysProgress) -> str:
+    """Return what is done for the present day."""
+    unit = "events" if progress.doing == "posting" else "rows"
+    done = f"{progress.done:,}" + (f" of {progress.total:,}" if progress.total is not None else "")
+    return f"{progress.doing}: {done} {unit}" + (f" ({progress.waiting})" if progress.waiting else "")
+
+
+def _span(seconds: float) -> str:
+    """Return a time in the unit that people would say it in."""
+    for unit, size in (("days", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * size or (unit == "min" and seconds >= size):
+            return f"{seconds / size:,.1f} {unit}" if unit != "min" else f"{seconds / size:,.0f} min"
+    return f"{seconds:,.0f} s"
 
 
 @contextmanager
@@ -70,6 +97,10 @@ class _Plain:
         left = f", {progress.rate:,.1f} requests/s" if progress.rate else ""
         self._line("posting", f"posting: {progress.done:,} of {progress.total:,} events{left}")
 
+    def days(self, progress: DaysProgress) -> None:
+        # One step for all days: the line a minute is for the whole.
+        self._line("days", f"{whole(progress)}; {today(progress)}")
+
     def say(self, line: str) -> None:
         click.echo(line, err=True)
 
@@ -92,6 +123,10 @@ class _Bars:
 
     def posting(self, progress: Posting) -> None:
         self._show("posting", progress.done, progress.total, f"{progress.rate:,.1f}/s")
+
+    def days(self, progress: DaysProgress) -> None:
+        self._show("days", progress.number - 1, progress.of, whole(progress))
+        self._show("day", progress.done, progress.total, today(progress))
 
     def say(self, line: str) -> None:
         self._bars.console.print(line, highlight=False, markup=False)

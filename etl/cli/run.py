@@ -7,18 +7,22 @@ from pathlib import Path
 import click
 
 from etl.cli.call import call
-from etl.cli.options import DATE, JOB, JSON, NEW_STATE, ONLY, REQUIRE_STATE, SAMPLE, SET, STATE, options
-from etl.errors import JobError
+from etl.cli.options import DATE, FROM, JOB, JSON, LAST, NEW_STATE, ONLY, REQUIRE_STATE, SAMPLE, SET, STATE, TO, options
+from etl.job.days import Asked
 
 
 @click.command("run", short_help="Go on with what was cut, then plan and post what is new.")
 @options(
     JOB,
     DATE,
+    LAST,
+    FROM,
+    TO,
     click.option("--plan", "plan_id", metavar="ID", help="Post exactly this plan."),
     click.option(
         "--limit", type=click.IntRange(min=1), metavar="N", help="Send N more events; the rest stays pending (exit 75)."
     ),
+    click.option("--plan-only", is_flag=True, help="Do what `plan` does: say what it would cost, send nothing."),
     ONLY,
     SAMPLE,
     click.option("--finish", is_flag=True, help="Go on with an unfinished run although the job's mapping has changed."),
@@ -34,8 +38,12 @@ from etl.errors import JobError
 def run(
     job_file: Path,
     day: str | None,
+    last: int | None,
+    since: str | None,
+    until: str | None,
     plan_id: str | None,
     limit: int | None,
+    plan_only: bool,
     only: str | None,
     sample: int | None,
     finish: bool,
@@ -48,18 +56,18 @@ def run(
 ) -> int:
     """Post the events of JOB: what an earlier call left first, then what its inputs hold more.
 
+    With --last or --from: one run a day, oldest first, each done before the next begins.
+
     The same command goes on after any interruption. Ctrl-C ends it once what is in flight has its answer (exit 75); a second one at once.
     """
-    if finish and abandon:
-        raise JobError("--finish and --abandon exclude each other")
     return call(
         job_file,
         overrides,
-        day,
+        Asked(day, last, since, until),
         only,
         sample,
         as_json=as_json,
-        posts=True,
+        posts=not plan_only,
         state=state,
         require_state=require_state and not new_state,
         plan=plan_id,

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
+from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 
 import click
@@ -12,6 +15,8 @@ from etl.cli.options import JSON, SET, STATE, options
 from etl.flow.state import state_folder
 from etl.flow.status import RunStanding, Standing, standings
 from etl.job.read import read_job
+
+_MOST_DAYS = 5  # days that are named for each state
 
 
 @click.command("status", short_help="Show the runs of a job, also while one is at work.")
@@ -47,9 +52,28 @@ def _kind(run: RunStanding) -> str:
     return {"main": "", "trial": " trial", "replay": f" replay of {run.of}"}[run.kind]
 
 
+def _days(runs: Sequence[RunStanding]) -> str | None:
+    """Return how the days of a job stand, by the newest run of each; None where there are not several."""
+    newest = {date.fromisoformat(run.date): run for run in runs if run.date and run.kind == "main"}
+    if len(newest) < 2:
+        return None
+    first, last = min(newest), max(newest)
+    states = Counter(run.state for run in newest.values())
+    told = []
+    for state, count in states.most_common():
+        days = [str(day) for day, run in sorted(newest.items()) if run.state == state]
+        shown = ", ".join(days[:_MOST_DAYS]) + (", …" if count > _MOST_DAYS else "")
+        told.append(f"{count:,} {state}" + (f" ({shown})" if state != "finished" else ""))
+    line = f"{len(newest):,} days, {first} … {last}: {', '.join(told)}"
+    gaps = (last - first).days + 1 - len(newest)
+    return line + (f"; between them {gaps:,} day{'' if gaps == 1 else 's'} without a run" if gaps else "")
+
+
 def _show(standing: Standing) -> None:
     click.echo(f"{standing.job} → {standing.destination}" + (" (a call is at work)" if standing.at_work else ""))
     for run in standing.runs:
         counts = f"{run.events:,} events = {run.delivered:,} delivered + {run.rejected:,} rejected"
         counts += f" + {run.unknown:,} unknown + {run.pending:,} pending"
         click.echo(f"  {run.run}  {run.state:<9} {run.date or ''}{_kind(run)}  {counts}")
+    if (days := _days(standing.runs)) is not None:
+        click.echo(f"  {days}")

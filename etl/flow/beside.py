@@ -127,4 +127,6 @@ def _named(error: ClickreplayError, name: str) -> ClickreplayError:
     def told(text: str) -> str:
         return text.replace("`source:`", f"`lookups.{name}:`").replace("source.", f"lookups.{name}.")
 
-    return type(error)(f"lookup {name}: {told(error.message)}", hint=told(error.hint) if error.hint else None)
+    # A lookup that is missing is no day without input (`source.missing`).
+    kind = InputError if isinstance(error, InputError) else type(error)
+    return kind(f"lookup {name}: {told(error.message)}", hint=told(error.hint) if error.hint else None)

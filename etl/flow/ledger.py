@@ -11,6 +11,7 @@ import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -24,7 +25,8 @@ from etl.sql import connect, literal
 #: The month of events without a time: their id says nothing of when, so it is always read, and never forgotten.
 UNTIMED = "none"
 
-_DAY = timedelta(days=1)
+#: A contact's day may begin in the month before, by the clocks of another zone.
+DAY = timedelta(days=1)
 
 
 def sent_files(
@@ -36,7 +38,7 @@ def sent_files(
     written to `folder` as `sent-*`.
     """
     # A contact's day may begin in the month before, by the clocks of another zone.
-    first = "" if since is None else _month(since.astimezone(UTC) - _DAY)
+    first = "" if since is None else _month(since.astimezone(UTC) - DAY)
     segments = [segment for segment in _whole(place, checkpoint) if segment.run not in besides]
     # Letters come after digits: `none` is always in.
     files = [place.ledger / segment.file for segment in segments if segment.month >= first]
@@ -118,6 +120,13 @@ def horizon(checkpoint: Checkpoint) -> datetime | None:
     return datetime.strptime(month, "%Y-%m").replace(tzinfo=UTC) if month else None
 
 
+def write_planned(path: Path, outbox: Path, mapping: str) -> None:
+    """Write the SENT rows of a whole outbox, as if all of it had been sent."""
+    create_private(path)
+    with connect(memory="500MB", folder=path.parent, reads=[outbox.parent]) as sql:
+        _write_sent(path, f"read_parquet({literal(str(outbox))})", mapping, sql)
+
+
 def _month(moment: datetime) -> str:
     return f"{moment:%Y-%m}"
 
@@ -144,12 +153,16 @@ def _write(path: Path, place: Place, run: RunRow, seqs: Seqs, month: str | None 
     where = f"WHERE {_MONTH} = {literal(month)}" if month else ""
     with connect(memory="500MB", folder=path.parent, reads=[outbox.parent]) as sql:
         sql.register("wanted", pa.table({"seq": pa.array(seqs, pa.int64())}))
-        rows = sql.sql(
-            "SELECT id, twin, lane, instant, type = 'cartUpdated' AS cart, "
-            f"{literal(run.mapping)} AS mapping FROM (SELECT * FROM read_parquet({literal(str(outbox))}) {where}) "
-            "SEMI JOIN wanted USING (seq) ORDER BY id"
-        )
-        with pq.ParquetWriter(path, SENT, compression="zstd") as writer:
-            for batch in rows.to_arrow_reader(100_000):
-                writer.write_table(pa.Table.from_batches([batch]).cast(SENT))
+        events = f"(SELECT * FROM read_parquet({literal(str(outbox))}) {where}) SEMI JOIN wanted USING (seq)"
+        _write_sent(path, events, run.mapping, sql)
+
+
+def _write_sent(path: Path, events: str, mapping: str, sql: duckdb.DuckDBPyConnection) -> None:
+    rows = sql.sql(
+        "SELECT id, twin, lane, instant, type = 'cartUpdated' AS cart, "
+        f"{literal(mapping)} AS mapping FROM {events} ORDER BY id"
+    )
+    with pq.ParquetWriter(path, SENT, compression="zstd") as writer:
+        for batch in rows.to_arrow_reader(100_000):
+            writer.write_table(pa.Table.from_batches([batch]).cast(SENT))
     shutil.rmtree(path.parent / "spill", ignore_errors=True)

@@ -23,6 +23,7 @@ from etl.flow.side_by_side import side_by_side, worker_count
 from etl.flow.state import Place, number_of, storing
 from etl.job.fingerprint import mapping_hash
 from etl.job.models import Job
+from etl.job.template import dated
 from etl.outbox.elimination import Policy, eliminate
 from etl.outbox.render import STAGED
 from etl.outbox.staging import Staging
@@ -33,6 +34,7 @@ from etl.sql import connect, fetch, literal
 from etl.tables import QUARANTINE
 
 Progress = Callable[[str, int], None]  # what is being done, how many rows so far
+Sent = Callable[[datetime | None], list[Path]]  # files (SENT) of what is taken for sent, from this time on
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,21 @@ def make_plan(
     return checkpoint.run(run)
 
 
+def count_plan(
+    job: Job, place: Place, checkpoint: Checkpoint, choice: Choice, inputs: JobInputs, progress: Progress, sent: Sent
+) -> Books:
+    """Return the books that a plan would have, and record none.
+
+    `sent` gives what else is taken for sent: the plans of the days before. Its outbox lies in `planning/` until the next plan.
+    """
+    with storing(place.folder):
+        folder = place.clear_planning()
+        books = _Planner(job, place, checkpoint, choice, inputs, datetime.now(UTC), folder, progress, sent).run()
+        for file in inputs.files:
+            file.prove()
+    return books
+
+
 class _Planner:
     def __init__(
         self,
@@ -130,7 +147,9 @@ class _Planner:
         now: datetime,
         folder: Path,
         progress: Progress,
+        also_sent: Sent = lambda _: [],
     ) -> None:
+        self.also_sent = also_sent
         self.job, self.place, self.checkpoint, self.choice, self.source = job, place, checkpoint, choice, inputs.source
         source = inputs.source
         self.now, self.folder, self.progress = now, folder, progress
@@ -140,6 +159,7 @@ class _Planner:
         self.files = source.files
         self.first_rows = [source.first_rows_hash(i) for i in range(len(self.files))] if untimed else None
         lookups, contacts = inputs.beside.tables(inputs.source), contact_lists(inputs.beside.contacts)
+        job = dated(job, choice.day)
         self.preparer = Preparer(
             job, source.schema, self.files, self.first_rows, now, choice.only, lookups, contacts, limited=choice.replay is not None
         )  # fmt: skip
@@ -162,8 +182,7 @@ class _Planner:
                     staging.add_lines(rule, lines)
                 self._take(prepared, staging)
                 self.progress("reading", books.rows)
-            reads = [self.place.ledger, self.place.runs]
-            with connect(memory="500MB", folder=self.folder, reads=reads) as sql:
+            with connect(memory="500MB", folder=self.folder, reads=[self.place.folder]) as sql:
                 self._add_rest(staging, sql)
                 carts = (
                     (shape, lines)
@@ -226,7 +245,8 @@ class _Planner:
             horizon=horizon(self.checkpoint),
             older=job.ledger.older,
         )
-        sent = sent_files(self.place, self.checkpoint, self.folder, self._since(staged, sql))
+        since = self._since(staged, sql)
+        sent = [*sent_files(self.place, self.checkpoint, self.folder, since), *self.also_sent(since)]
         gone = eliminate(staged, sent, policy, sql, self._relatives())
         written = write_outbox(self.folder / "outbox.parquet", staged, types, sql)
         books = self.books

@@ -13,12 +13,13 @@ from etl.delivery.checkpoint import Checkpoint, RunRow
 from etl.delivery.methods import over_the_limit
 from etl.delivery.post import Progress as Posting
 from etl.delivery.post import Result, StopFlag, deliver
-from etl.errors import AgainError, ClickreplayError, Exit, GuardError, InputError, JobError
+from etl.errors import AgainError, ClickreplayError, Exit, GuardError, InputError, JobError, MissingInputError
 from etl.flow import ledger, state
 from etl.flow.contacts import contact_lists, find_contacts
 from etl.flow.guards import Stopped, guard_of, stale_guard
 from etl.flow.inputs import JobInputs, base, open_inputs, trial, trial_mark
 from etl.flow.plan import Choice, Progress, Replay, make_plan, present_fingerprint
+from etl.flow.progress import DaysProgress
 from etl.flow.summary import books_of, summarise
 from etl.flow.target import Target, open_target, settings_of
 from etl.job.fingerprint import mapping_hash
@@ -43,11 +44,12 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Talk:
-    """How a call tells what it does: `planning` and `posting` are progress, `say` takes a line for people."""
+    """How a call tells what it does: `planning`, `posting` and `days` are progress, `say` takes a line for people."""
 
     planning: Progress
     posting: Callable[[Posting], None]
     say: Callable[[str], None]
+    days: Callable[[DaysProgress], None] = lambda _: None
 
 
 class Caller:
@@ -56,6 +58,7 @@ class Caller:
     def __init__(self, job: Job, choice: Choice, options: Options, talk: Talk, stop: StopFlag) -> None:
         self.job, self.choice, self.options, self.talk, self.stop = job, choice, options, talk, stop
         self.said: set[str] = set()
+        self.covers = frozenset({choice.date})  # the dates that the whole call comes to
         self.left = options.limit  # events that this call may still send
         self.place = state.place_of(job, state.state_folder(job, options.state))
         if options.require_state:
@@ -63,8 +66,12 @@ class Caller:
 
     def plan(self) -> Summary:
         """Plan, post nothing; exit as `run` would before its first request."""
-        with self._opened() as checkpoint:
-            run = self._make_plan(checkpoint, self._inputs())
+        with self.opened() as checkpoint:
+            try:
+                inputs = self.inputs()
+            except MissingInputError as error:
+                return self.without_input(error)
+            run = self._make_plan(checkpoint, inputs)
             stopped = self._guard(run)
             notes = [*self._outlook(run), *self._unfinished(checkpoint, also_own=True)]
             summary = self._summary(checkpoint, run, stopped, notes=notes)
@@ -84,42 +91,51 @@ class Caller:
 
     def run(self) -> Summary:
         """Go on with the unfinished run of this date, then plan and post what is new; the runs of this call as one summary."""
-        with self._opened() as checkpoint:
-            done: list[Summary] = []
-            unfinished = self._open_run(checkpoint)
-            if self.options.plan is not None:
-                named = self._named_plan(checkpoint, self.options.plan)
-                if named.state == "planned":
-                    return self._post(checkpoint, named)
-                unfinished = named
-            if self.options.abandon and unfinished is None:
-                raise JobError("--abandon: no run of this job and date is unfinished", hint="see `clickreplay status`")
-            if unfinished is not None:
-                if not self.options.finish and unfinished.mapping != mapping_hash(self.job):
-                    if not self.options.abandon:
-                        return self._summary(checkpoint, unfinished, _mapping_changed(unfinished))
-                    self._close(checkpoint, unfinished, "abandoned", Exit.PARTIAL)
-                elif self.options.abandon:
-                    self._close(checkpoint, unfinished, "abandoned", Exit.PARTIAL)
-                else:
-                    done.append(self._post(checkpoint, unfinished))
-                    if done[0].pending or done[0].guard or done[0].stopped or self.options.plan is not None:
-                        return done[0]
-            try:
-                return self._run_present(checkpoint, done)
-            except ClickreplayError as error:
-                if not done:
-                    raise
-                return self._broken(checkpoint, unfinished or checkpoint.runs()[-1], error)
+        with self.opened() as checkpoint:
+            return self.run_in(checkpoint)
+
+    def run_in(self, checkpoint: Checkpoint) -> Summary:
+        """Do what `run` does, for a caller who holds the lock and the checkpoint already."""
+        done: list[Summary] = []
+        unfinished = self._open_run(checkpoint)
+        if self.options.plan is not None:
+            named = self._named_plan(checkpoint, self.options.plan)
+            if named.state == "planned":
+                return self._post(checkpoint, named)
+            unfinished = named
+        if self.options.abandon and unfinished is None:
+            raise JobError("--abandon: no run of this job and date is unfinished", hint="see `clickreplay status`")
+        if unfinished is not None:
+            if not self.options.finish and unfinished.mapping != mapping_hash(self.job):
+                if not self.options.abandon:
+                    return self._summary(checkpoint, unfinished, _mapping_changed(unfinished))
+                self._close(checkpoint, unfinished, "abandoned", Exit.PARTIAL)
+            elif self.options.abandon:
+                self._close(checkpoint, unfinished, "abandoned", Exit.PARTIAL)
+            else:
+                done.append(self._post(checkpoint, unfinished))
+                if done[0].pending or done[0].guard or done[0].stopped or self.options.plan is not None:
+                    return done[0]
+        try:
+            return self._run_present(checkpoint, done)
+        except ClickreplayError as error:
+            if not done:
+                raise
+            return self._broken(checkpoint, unfinished or checkpoint.runs()[-1], error)
 
     def _run_present(self, checkpoint: Checkpoint, done: list[Summary]) -> Summary:
         """Post the present plan, unless it is finished already."""
         try:
-            inputs = self._inputs()
+            inputs = self.inputs()
         except InputError as error:
             if done:  # the run that was cut has ended well; that its input is gone is no fault of it
                 return replace(done[0], notes=(*done[0].notes, f"{error.message}; nothing new was planned"))
-            raise
+            if not isinstance(error, MissingInputError):
+                raise
+            finished = self._finished_of_date(checkpoint)
+            if finished is None:
+                return self.without_input(error)
+            return self._before(checkpoint, finished, "its input is gone since")
         mark = present_fingerprint(self.job, self.place, self.choice, inputs)
         same = [
             r
@@ -140,7 +156,7 @@ class Caller:
         return run.state != "planned" or self.place.has_outbox(run.name)
 
     @contextmanager
-    def _opened(self) -> Iterator[Checkpoint]:
+    def opened(self) -> Iterator[Checkpoint]:
         """Hold the lock; what was on its way when an earlier call ended is unknown from now on."""
         self.place.create()
         self.place.require_checkpoint()
@@ -166,7 +182,7 @@ class Caller:
         with state.storing(self.place.folder):
             ledger.merge(self.place, checkpoint, run)
 
-    def _inputs(self) -> JobInputs:
+    def inputs(self) -> JobInputs:
         """Open the inputs, and say once what was found out about them."""
         inputs = open_inputs(self.job, self.choice.day)
         for note in inputs.source.notes:
@@ -176,9 +192,9 @@ class Caller:
         return inputs
 
     def _make_plan(self, checkpoint: Checkpoint, inputs: JobInputs) -> RunRow:
-        return make_plan(self.job, self.place, checkpoint, self.choice, inputs, self._progress)
+        return make_plan(self.job, self.place, checkpoint, self.choice, inputs, self.progress)
 
-    def _progress(self, doing: str, rows: int) -> None:
+    def progress(self, doing: str, rows: int) -> None:
         """Show how far the planning is; end it here when asked to."""
         if self.stop.requested:
             raise AgainError("interrupted while planning; nothing was sent", hint="run the same command again")
@@ -195,12 +211,35 @@ class Caller:
             runs = [r for r in runs if trial(r.fingerprint) == trial_mark(self.choice.trial)]
         return runs[-1] if runs else None
 
+    def _finished_of_date(self, checkpoint: Checkpoint) -> RunRow | None:
+        """The newest finished run of this call's date: where its input has gone since, nothing is missing."""
+        wanted = (self.choice.kind, self.choice.date, "finished")
+        runs = [r for r in checkpoint.runs() if (r.kind, r.date, r.state) == wanted]
+        return runs[-1] if runs and self.choice.day and self.choice.kind == "main" else None
+
+    def without_input(self, error: MissingInputError) -> Summary:
+        """The summary of a date that has no input, where the job says that this may be (`source.missing: skip`); else the error."""
+        if self.job.source.missing == "error":
+            raise error
+        return replace(self.without_run(), skipped=error.message)
+
+    def without_run(self) -> Summary:
+        """The summary of a date that has no run."""
+        return Summary(
+            job=self.job.job,
+            run=None,
+            date=self.choice.date or None,
+            method=self.job.delivery.method,
+            destination=str(self.place.destination),
+            books=Books(),
+        )
+
     def _unfinished(self, checkpoint: Checkpoint, *, also_own: bool = False) -> list[str]:
         """Lines that name the unfinished runs which this call leaves."""
         left = [
             r
             for r in checkpoint.runs()
-            if r.state == "open" and (also_own or (r.kind, r.date) != (self.choice.kind, self.choice.date))
+            if r.state == "open" and (also_own or r.kind != self.choice.kind or r.date not in self.covers)
         ]
         return [
             f"run {r.name}{f' of {r.date}' if r.date else ''}{', a replay,' if r.kind == 'replay' else ''} is unfinished"
@@ -360,8 +399,12 @@ class Caller:
 
     def _finished(self, checkpoint: Checkpoint, run: RunRow) -> Summary:
         """The books of a run that has nothing new, with the code that it finished with."""
-        notes = ["finished before; its input holds nothing new", *self._unfinished(checkpoint)]
-        return self._summary(checkpoint, run, None, exit_code=Exit(run.exit or 0), notes=notes)
+        return self._before(checkpoint, run, "its input holds nothing new")
+
+    def _before(self, checkpoint: Checkpoint, run: RunRow, why: str) -> Summary:
+        notes = [f"finished before; {why}", *self._unfinished(checkpoint)]
+        summary = self._summary(checkpoint, run, None, exit_code=Exit(run.exit or 0), notes=notes)
+        return replace(summary, finished_before=True)
 
     def _summary(
         self,

@@ -91,6 +91,12 @@ def _refuse_unproved_pin(job: Job, place: Place) -> None:
             )
 
 
+def window_of(job: Job) -> Window | None:
+    """Return the hours in which live events may go, by the job's zone; None for all."""
+    hours_of_day = job.delivery.window
+    return Window(*hours(hours_of_day), job.time.zone if job.time else "UTC") if hours_of_day else None
+
+
 def settings_of(job: Job, target: Target) -> Settings:
     """Return the delivery's settings as the job has them now: they may change while a run goes on."""
     d = job.delivery
@@ -109,6 +115,6 @@ def settings_of(job: Job, target: Target) -> Settings:
         batch=d.batch,
         batch_bytes=d.batch_bytes,
         occurred_zone=d.occurred_zone or zone,
-        window=Window(*hours(d.window), zone) if d.window and d.method == "event" else None,
+        window=window_of(job) if d.method == "event" else None,
         max_rejected=d.max_rejected,
     )

@@ -12,7 +12,9 @@ from etl.job.models import Job
 
 #: What may change without another mapping: where and how fast events go, and the guards. `contacts` is one of these: it says for whom
 #: no event goes out, and what an event is does not hang on it. So a new list never stops a run that was cut; it is checked against it.
-_NOT_MAPPING = {"delivery", "contacts", "expect", "max_invalid", "changed", "ledger", "keep"}
+_NOT_MAPPING: dict[str, Any] = dict.fromkeys(
+    ("delivery", "contacts", "expect", "max_invalid", "changed", "ledger", "keep"), True
+) | {"source": {"missing"}}
 
 #: Mappings whose order has a meaning: expressions build on those above, filters and lookups are taken in turn.
 _ORDERED = ("let", "filters", "lookups")

@@ -44,6 +44,7 @@ class Source(Section):
     decimal: Annotated[str, BeforeValidator(checks.decimal)] = "."
     columns: Annotated[tuple[str, ...], BeforeValidator(checks.columns)] | None = None
     explode: Text | None = Field(default=None, description="the name of a column that holds lists")
+    missing: Literal["error", "skip"] = "error"
     log_format: Text | None = Field(
         default=None, description="auto, the name of a log's format, or the server's own format string"
     )

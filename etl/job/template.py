@@ -1,11 +1,17 @@
-"""Dates in paths: `{{ date }}` is 2026-11-22, `{{ date | %Y%m%d }}` any other form of it."""
+"""Dates in paths and expressions: `{{ date }}` is 2026-11-22, `{{ date | %Y%m%d }}` any other form of it.
+
+An expression is SQL, so a date in it stands within its quotes: `day = '{{ date }}'`. Without them 2026-11-22 would be a sum; a form
+that is a number, such as `%Y%m%d`, may stand alone.
+"""
 
 from __future__ import annotations
 
 import re
 from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel
 
 from etl.errors import JobError
 from etl.job.shown import shown
@@ -15,6 +21,8 @@ if TYPE_CHECKING:
 
 _TEMPLATE = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 _DATE = re.compile(r"\s*date\s*(?:\|(?P<form>.*))?", re.DOTALL)
+#: What is a template in an expression, where other braces have a meaning of their own: structs, and texts such as '%{{%'.
+_NAMED = re.compile(r"\{\{\s*(?P<name>\w+)\s*(?:\|[^{}]*)?\}\}")
 _DIRECTIVE = re.compile(r"%(-?)(.?)", re.DOTALL)
 
 #: The directives of strftime that a date without a time can fill in, and that mean the same in every language.
@@ -30,16 +38,86 @@ def check(text: str) -> None:
         raise ValueError(f"expected {{{{ date }}}}, found braces that do not match in {shown(text)}")
 
 
+def check_expression(text: str) -> None:
+    """Raise ValueError where an expression holds a template that is none, or a date that SQL would take for a sum."""
+    for match in _NAMED.finditer(text):
+        if match["name"] != "date":
+            raise ValueError(
+                f"expected {{{{ date }}}} or {{{{ date | %Y%m%d }}}}, found {shown(match[0])}; "
+                "a text with two braces is written '{' || '{…'"
+            )
+        form = _form(_template(match[0]))
+        if not _is_quoted(text[: match.start()]) and not _render(form, date(2026, 11, 22)).isdecimal():
+            raise ValueError(
+                f"{match[0]} is text, and text stands in quotes: write \"'{match[0]}'\", found {shown(text)}"
+            )
+
+
 def has_date(text: str) -> bool:
     """Return whether `text` holds a template."""
     return _TEMPLATE.search(text) is not None
 
 
-def uses_date(job: Job) -> bool:
-    """Return whether a call of this job needs a date."""
+def paths_use_date(job: Job) -> bool:
+    """Return whether the files that a job reads hang on a date."""
     contacts = ((job.contacts.suppress or ()) + (job.contacts.known or ())) if job.contacts else ()
     beside = (path for lookup in job.lookups.values() for path in lookup.path)
     return any(map(has_date, (*job.source.path, *beside, *contacts)))
+
+
+def uses_date(job: Job) -> bool:
+    """Return whether a call of this job needs a date: a path or an expression holds one."""
+    return paths_use_date(job) or dated(job, date(2026, 11, 22)) is not job
+
+
+def dated(job: Job, day: date | None) -> Job:
+    """Return the job with the dates in its expressions filled in: itself where there are none.
+
+    Its paths stay as they are: they are filled where they are opened. What a mapping is does not hang on the day, so its hash is
+    that of the job as it was written. Raises JobError where there is a date to fill in, and no `day`.
+    """
+    names = [name for name in type(job).model_fields if name not in _NO_EXPRESSIONS]
+    return _filled_model(job, names, day)
+
+
+#: What of a job holds paths or plain values: no expressions.
+_NO_EXPRESSIONS = ("job", "source", "contacts", "delivery")
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+def _filled_model(model: _Model, names: list[str], day: date | None) -> _Model:
+    old = {name: getattr(model, name) for name in names}
+    new = {name: _filled(value, day) for name, value in old.items()}
+    changes = {name: new[name] for name in names if new[name] is not old[name]}
+    return model.model_copy(update=changes) if changes else model
+
+
+def _filled(value: object, day: date | None) -> object:
+    """Return a value of the job with its dates filled in: the very same one where there are none."""
+    if isinstance(value, str):
+        return _filled_expression(value, day)
+    if isinstance(value, BaseModel):
+        # The paths of a lookup are filled where they are opened.
+        return _filled_model(value, [name for name in type(value).model_fields if name != "path"], day)
+    if isinstance(value, dict):
+        mapping = {key: _filled(item, day) for key, item in value.items()}
+        return mapping if any(mapping[key] is not item for key, item in value.items()) else value
+    if isinstance(value, tuple):
+        items = tuple(_filled(item, day) for item in value)
+        return items if any(new is not old for new, old in zip(items, value, strict=True)) else value
+    return value
+
+
+def _filled_expression(text: str, day: date | None) -> str:
+    if not any(match["name"] == "date" for match in _NAMED.finditer(text)):
+        return text
+    if day is None:
+        raise JobError(f"the expression {shown(text)} needs a date", hint=_SAY)
+    return _NAMED.sub(lambda match: _render(_form(_template(match[0])), day), text)
+
+
+_SAY = "say --date 2026-11-22 or --date yesterday"
 
 
 def fill(text: str, day: date | None) -> str:
@@ -50,7 +128,7 @@ def fill(text: str, day: date | None) -> str:
     check(text)
     if day is None:
         if has_date(text):
-            raise JobError(f"the path {shown(text)} needs a date", hint="say --date 2026-11-22 or --date yesterday")
+            raise JobError(f"the path {shown(text)} needs a date", hint=_SAY)
         return text
     return _TEMPLATE.sub(lambda match: _render(_form(match), day), text)
 
@@ -67,6 +145,24 @@ def parse_date(text: str, zone: str, *, now: datetime | None = None) -> date:
         except ValueError:
             raise JobError(f"there is no day {shown(text)}", hint="expected a date such as 2026-11-22") from None
     raise JobError(f"expected a date such as 2026-11-22, or yesterday, found {shown(text)}")
+
+
+def _template(text: str) -> re.Match[str]:
+    match = _TEMPLATE.fullmatch(text)
+    if match is None:
+        raise AssertionError(text)
+    return match
+
+
+def _is_quoted(before: str) -> bool:
+    """Return whether what follows stands within an SQL text or a quoted name; a quote in a text is written twice."""
+    quote = ""
+    for character in before:
+        if quote:
+            quote = "" if character == quote else quote
+        elif character in "'\"":
+            quote = character
+    return quote != ""
 
 
 def _form(match: re.Match[str]) -> str:

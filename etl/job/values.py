@@ -10,6 +10,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, WithJsonSchema
 
+from etl.job import template
 from etl.job.section import Fault, raise_all
 from etl.job.shown import shown
 
@@ -52,6 +53,7 @@ def expression(value: object) -> str:
         raise ValueError(f"expected an SQL expression, found {shown(value)}")  # noqa: TRY004 - pydantic takes ValueError only
     if not value.strip():
         raise ValueError("expected an SQL expression, found a blank text; a literal is written \"'text'\"")
+    template.check_expression(value)
     return value.strip()
 
 

@@ -30,7 +30,7 @@ class Summary:
     """A plan or a run: `books` with the withdrawn events moved to their reasons, and what became of the events."""
 
     job: str
-    run: str
+    run: str | None  # None where no run was planned
     date: str | None
     method: str
     destination: str
@@ -46,6 +46,8 @@ class Summary:
     exit: Exit = Exit.OK
     notes: tuple[str, ...] = ()
     planned: bool = False  # nothing was posted, nor was it asked for
+    finished_before: bool = False  # this call had nothing to do
+    skipped: str | None = None  # why there was nothing to plan, where the job takes that as it comes
     earlier: tuple[Summary, ...] = field(default=())
     of: str | None = None  # the run whose rejects it replays
 
@@ -87,6 +89,8 @@ class Summary:
             own["of"] = self.of
         if books.lookups:
             own["lookups"] = books.lookups
+        if self.skipped is not None:
+            own["skipped"] = self.skipped
         if self.earlier:
             own["earlier"] = [one.to_json() for one in self.earlier]
         return own
@@ -103,14 +107,32 @@ def join(summaries: Sequence[Summary]) -> Summary:
 def to_text(summary: Summary) -> str:
     """Return the summary as lines for people: both equations, each with its parts."""
     parts = [to_text(one) for one in summary.earlier]
+    where = " · ".join(filter(None, (summary.job, _run(summary), summary.date)))
+    lines = [f"{where} · {summary.method} → {summary.destination}"]
+    lines += [f"skipped: {summary.skipped}"] if summary.skipped is not None else details(summary)
+    lines += [f"    note: {note}" for note in summary.notes]
+    if summary.guard:
+        sent = "nothing more was sent" if summary.requests else "nothing was sent"
+        lines.append(f"stopped by guard `{summary.guard}`: {sent}")
+    if summary.stopped:
+        lines.append(
+            f"stopped: {summary.stopped.reason}"
+            + (f"; resumes at {summary.stopped.resume_at}" if summary.stopped.resume_at else "")
+        )
+        lines += [f"    {summary.stopped.hint}"] if summary.stopped.hint else []
+    meaning = "planned; `clickreplay run` posts it" if summary.planned else MEANING[summary.exit]
+    lines.append(f"exit {int(summary.exit)}: {meaning}")
+    return "\n".join([*parts, *lines])
+
+
+def _run(summary: Summary) -> str | None:
+    return summary.run and f"run {summary.run}" + (f", a replay of {summary.of}" if summary.of else "")
+
+
+def details(summary: Summary) -> list[str]:
+    """Return both equations, each with its parts."""
     b = summary.books
-    where = (
-        f"{summary.job} · run {summary.run}"
-        + (f", a replay of {summary.of}" if summary.of else "")
-        + (f" · {summary.date}" if summary.date else "")
-    )
     lines = [
-        f"{where} · {summary.method} → {summary.destination}",
         _equation(
             {"rows": b.rows, "extra": b.extra},
             {
@@ -132,7 +154,9 @@ def to_text(summary: Summary) -> str:
         )
     if b.events:
         lines.append(
-            f"    events: {_list(b.by_type)}; {_n(b.keys)} keyValues" + (f"; {b.first} … {b.last}" if b.first else "")
+            f"    events: {_list(b.by_type)}"
+            + (f"; {_n(b.keys)} keyValues" if b.keys else "")
+            + (f"; {b.first} … {b.last}" if b.first else "")
         )
     for name, joined in b.lookups.items():
         lines.append(f"    lookup {name}: {_n(joined['found'])} of {_n(joined['rows'])} rows found a partner")
@@ -155,23 +179,11 @@ def to_text(summary: Summary) -> str:
         rate = f", {summary.requests / summary.seconds:,.1f}/s" if summary.seconds > 0 else ""
         resent = f", {_n(summary.resent)} resent" if summary.resent else ""
         lines.append(f"    {_n(summary.requests)} requests in {summary.seconds:,.1f} s{rate}{resent}")
-    lines += [f"    note: {note}" for note in summary.notes]
-    if summary.guard:
-        sent = "nothing more was sent" if summary.requests else "nothing was sent"
-        lines.append(f"stopped by guard `{summary.guard}`: {sent}")
-    if summary.stopped:
-        lines.append(
-            f"stopped: {summary.stopped.reason}"
-            + (f"; resumes at {summary.stopped.resume_at}" if summary.stopped.resume_at else "")
-        )
-        lines += [f"    {summary.stopped.hint}"] if summary.stopped.hint else []
-    meaning = "planned; `clickreplay run` posts it" if summary.planned else _MEANING[summary.exit]
-    lines.append(f"exit {int(summary.exit)}: {meaning}")
-    return "\n".join([*parts, *lines])
+    return lines
 
 
 _MOST_REASONS = 6
-_MEANING = {
+MEANING = {
     Exit.OK: "every event delivered, or nothing to do",
     Exit.BUG: "a bug",
     Exit.USAGE: "usage or job file",

@@ -14,7 +14,7 @@ from typing import BinaryIO
 import pyarrow as pa
 
 from etl.address import is_remote
-from etl.errors import InputError
+from etl.errors import InputError, MissingInputError
 from etl.source.order import natural_key, skipped
 from etl.source.origin import LocalFile, Origin, Stamp
 
@@ -72,14 +72,25 @@ def find_inputs(paths: Sequence[str], folder: Path) -> list[Input]:
 
     A path is a file, a folder (with all below it; hidden files and markers like `_SUCCESS` are skipped) or a glob (`**`
     too), here, on s3:// or on gs://; or a file on https://. Paths keep their order; within one, files stand in natural
-    order (a2 before a10). A file found twice counts once. Raises InputError (exit 4) where a path finds nothing, or a file cannot be read.
+    order (a2 before a10). A file found twice counts once. Raises InputError (exit 4) where a path finds nothing, or a file cannot be read;
+    MissingInputError where none of the paths finds anything.
     """
     # Not resolve(): it would follow links, and `shown` would not be what was written.
     folder = Path(os.path.abspath(folder))  # noqa: PTH100
     found: dict[Hashable, Input] = {}
+    missing: list[MissingInputError] = []
     for text in paths:
-        for item in _remote(text) if is_remote(text) else _local(text, folder):
+        try:
+            items = _remote(text) if is_remote(text) else _local(text, folder)
+        except MissingInputError as error:
+            missing.append(error)
+            continue
+        for item in items:
             found.setdefault(item.identity, item)
+    if missing and found:
+        raise InputError(missing[0].message, hint=missing[0].hint)
+    if missing:
+        raise missing[0]
     return list(found.values())
 
 
@@ -99,7 +110,7 @@ def _expand(text: str, folder: Path) -> list[Path]:
     if path.is_dir():
         files = _below(path)
         if not files:
-            raise InputError(
+            raise MissingInputError(
                 f"no input: the folder {_shown(path, folder)} has no files",
                 hint="Hidden files and markers such as _SUCCESS do not count. Check `source.path`.",
             )
@@ -111,7 +122,7 @@ def _expand(text: str, folder: Path) -> list[Path]:
         files = [file for hit in hits if not skipped(hit.name) for file in (_below(hit) if hit.is_dir() else [hit])]
         if files:
             return sorted(set(files), key=lambda file: natural_key(str(file)))
-    raise InputError(f"no input: nothing found at {_shown(path, folder)}", hint=_nearby(path, folder))
+    raise MissingInputError(f"no input: nothing found at {_shown(path, folder)}", hint=_nearby(path, folder))
 
 
 def _below(top: Path) -> list[Path]:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,9 @@ from etl.flow.summary import FILTERED
 from etl.job.document import read_document
 from etl.job.filters import READY, RESERVED
 from etl.job.read import read_text
+from etl.report.books import Books
+from etl.report.days import Cost, DaysSummary
+from etl.report.summary import Summary
 from schemas.faults import Fault, Whole, explain
 
 README = (ROOT / "README.md").read_text("utf-8")
@@ -221,7 +225,20 @@ def test_every_key_of_the_json_is_explained() -> None:
     told = {key for row in _reasons("The JSON") for key in re.findall(r"`(\w+)`", row[0])}
     source = (ROOT / "etl" / "report" / "summary.py").read_text("utf-8")
     given_keys = re.findall(r'^            "(\w+)":', source, re.MULTILINE)
-    assert told == {*given_keys, "of", "lookups", "earlier"}
+    assert told == {*given_keys, "of", "lookups", "skipped", "earlier"}
+
+
+def test_every_key_of_the_json_of_several_days_is_explained() -> None:
+    """docs/dates.md has the keys that a range adds to those of a run."""
+    day = date(2026, 11, 22)
+    empty = Summary("shop", None, None, "event", "sandbox", Books())
+    added = set(DaysSummary(day, day, empty, (empty,), costs={"event": Cost(1, 1, 1, 1, 1)}).to_json()) - set(
+        empty.to_json()
+    )
+    table = _section((ROOT / "docs" / "dates.md").read_text("utf-8"), "The JSON of several days")
+    assert {
+        key for row in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE) for key in re.findall(r"`(\w+)`", row)
+    } == added
 
 
 # Everything

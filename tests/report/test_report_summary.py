@@ -78,7 +78,7 @@ def test_several_runs_of_one_call_are_the_last_with_the_earlier_ones_and_the_wor
 
 
 def test_the_worst_code_is_in_the_order_of_the_rules() -> None:
-    order = [Exit.BUG, Exit.REFUSED, Exit.GUARD, Exit.INPUT, Exit.AGAIN, Exit.PARTIAL, Exit.OK]
+    order = [Exit.BUG, Exit.REFUSED, Exit.USAGE, Exit.GUARD, Exit.INPUT, Exit.AGAIN, Exit.PARTIAL, Exit.OK]
     for position, code in enumerate(order):
         assert worst(order[position:]) is code
     assert worst([]) is Exit.OK

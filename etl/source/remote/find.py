@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from etl.errors import InputError
+from etl.errors import MissingInputError
 from etl.source.origin import Origin, Stamp
 from etl.source.remote.file import RemoteFile
 from etl.source.remote.store import Store
@@ -46,4 +46,4 @@ def _found(store: Store) -> tuple[str, Origin, str, Stamp]:
     try:
         return store.address, origin, store.shown, origin.stamp()
     except FileNotFoundError:
-        raise InputError(f"no input: nothing found at {store.shown}", hint="Check the address.") from None
+        raise MissingInputError(f"no input: nothing found at {store.shown}", hint="Check the address.") from None

@@ -9,7 +9,7 @@ from functools import partial
 
 from pyarrow import fs
 
-from etl.errors import InputError
+from etl.errors import InputError, MissingInputError
 from etl.source.order import natural_key, skipped
 from etl.source.remote.buckets import BucketFile, filesystem, told
 from etl.source.remote.store import tried
@@ -29,7 +29,7 @@ def find_keys(scheme: str, bucket: str, key: str) -> list[BucketFile]:
         folder = f"{key.rstrip('/')}/" if key else ""
         found = [name for name in _below(scheme, bucket, folder, shown) if _counts(name[len(folder) :].split("/"))]
         if not found:
-            raise InputError(
+            raise MissingInputError(
                 f"no input: the folder {shown} has no files",
                 hint="Hidden files, markers such as _SUCCESS and empty markers of folders do not count. Check the path.",
             )
@@ -99,8 +99,8 @@ def _fits(parts: Sequence[str], pattern: Sequence[str]) -> bool:
     return _fits(parts[1:], rest)
 
 
-def _nothing(shown: str) -> InputError:
-    return InputError(
+def _nothing(shown: str) -> MissingInputError:
+    return MissingInputError(
         f"no input: nothing found at {shown}",
         hint="Check the bucket and the key: they are case-sensitive. Is the bucket at this endpoint and account?",
     )
