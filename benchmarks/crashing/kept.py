@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.crashing.bodies import canonical_body
 
-_SENT, _DELIVERED = 1, 2
+_SENT, _DELIVERED, _UNKNOWN = 1, 2, 4
 _EXPECTED = {"checkpoint.sqlite", "checkpoint.sqlite-wal", "checkpoint.sqlite-shm", "destination.json", "organisation",
              "lock", "ledger", "runs"}  # fmt: skip
 
@@ -54,22 +54,51 @@ class Kept:
         with self._checkpoint() as database:
             return [] if database is None else list(database.execute("SELECT name, state FROM runs ORDER BY run"))
 
+    def day_at_work(self) -> str | None:
+        """Return the date of the newest run; None where it has none."""
+        with self._checkpoint() as database:
+            if database is None:
+                return None
+            found = database.execute("SELECT date FROM runs ORDER BY run DESC LIMIT 1").fetchone()
+        return (found and found[0]) or None
+
+    def bodies_in_flight(self) -> list[str]:
+        """Return the bodies of events whose outcome is not known, of all runs: those that may be there twice later."""
+        doubtful = "SELECT name, seq FROM events JOIN runs USING (run) WHERE events.state IN (?, ?)"
+        with self._checkpoint() as database:
+            found = [] if database is None else database.execute(doubtful, (_SENT, _UNKNOWN)).fetchall()
+        by_run: dict[str, set[int]] = {}
+        for name, seq in found:
+            by_run.setdefault(name, set()).add(seq)
+        return [body for name, seqs in by_run.items() for seq, _, body in self._outbox(name) if seq in seqs]
+
     def events(self) -> list[Event]:
-        """Return the planned events of the one run, in their order."""
+        """Return the planned events of all runs, run by run in their order."""
         with self._checkpoint() as database:
             if database is None or self.folder is None:
                 return []
+            runs = database.execute("SELECT run, name FROM runs ORDER BY run").fetchall()
             ends = {
-                seq: (state, sends, resent)
-                for seq, state, sends, resent in database.execute("SELECT seq, state, sends, resent FROM events")
+                (run, seq): (state, sends, resent)
+                for run, seq, state, sends, resent in database.execute(
+                    "SELECT run, seq, state, sends, resent FROM events"
+                )
             }
-        (outbox,) = self.folder.glob("runs/*/outbox.parquet")
-        table = pq.read_table(outbox, columns=["seq", "key", "body"]).sort_by("seq")
         found = []
-        for seq, key, body in zip(*(column.to_pylist() for column in table.columns), strict=True):
-            state, sends, resent = ends.get(seq, (0, 0, 0))
-            found.append(Event(seq, key, canonical_body(body), state == _DELIVERED, sends, resent))
+        for run, name in runs:
+            for seq, key, body in self._outbox(name):
+                state, sends, resent = ends.get((run, seq), (0, 0, 0))
+                found.append(Event(seq, key, body, state == _DELIVERED, sends, resent))
         return found
+
+    def _outbox(self, name: str) -> Iterator[tuple[int, str, str]]:
+        """Yield seq, key and body of each event of a run."""
+        if self.folder is None:
+            return
+        outbox = self.folder / "runs" / name / "outbox.parquet"
+        table = pq.read_table(outbox, columns=["seq", "key", "body"]).sort_by("seq")
+        for seq, key, body in zip(*(column.to_pylist() for column in table.columns), strict=True):
+            yield seq, key, canonical_body(body)
 
     def leftovers(self) -> list[str]:
         """Return what lies about that no run owns: what a cut call has left and no later one has cleared away."""
