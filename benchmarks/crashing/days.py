@@ -167,8 +167,8 @@ def _cut_short(
     if cut.how == "term in a pause":
         more = ("--set", f"delivery.bulk={{size: 25, pause: {_PAUSE:g}s}}")
     elif cut.how != "kill" and cut.how != "term":
-        if cut.how == "closing window":  # it has whole minutes: let there be time to get under way
-            time.sleep(max(0.0, 20 - _to_next_minute()) and _to_next_minute() + 0.1)
+        if cut.how == "closing window" and _to_next_minute() < 20:  # let there be time to get under way
+            time.sleep(_to_next_minute() + 0.1)
         more = ("--set", f"delivery.window={_window(closing=cut.how == 'closing window')}")
     accepted = accepted_so_far(scene.record)
     with Call(scene, "run", *asked, *more) as call:

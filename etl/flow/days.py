@@ -25,7 +25,7 @@ from etl.flow.run import Caller, Options, Talk
 from etl.job.fingerprint import mapping_hash
 from etl.job.models import Job
 from etl.report.books import Books
-from etl.report.days import Cost, DaysSummary
+from etl.report.days import DaysSummary
 from etl.report.summary import Stop, Summary
 
 _INTERRUPTED = Stop("interrupted", "run the same command again to go on")
@@ -85,7 +85,7 @@ class DaysCaller:
             first.opened() as checkpoint,
             TemporaryDirectory(dir=place.folder, prefix=place.passing) as folder,
         ):
-            before = _Before(Path(folder), mapping_hash(self._job))
+            before = _Before(Path(folder), self._job)
             for day in self._days:
                 if self._stop.requested:
                     stop = _INTERRUPTED
@@ -106,11 +106,8 @@ class DaysCaller:
             stop,
             planned=True,
             costs=costs(self._job, books),
-            day_costs=tuple(self._day_costs(books)),
+            day_costs=tuple(costs(self._job, [one]) for one in books),
         )
-
-    def _day_costs(self, books: Sequence[Books]) -> list[dict[str, Cost]]:
-        return [costs(self._job, [one]) for one in books]
 
     def _plan_day(self, caller: Caller, checkpoint: Checkpoint, before: _Before, *, is_first: bool) -> Summary:
         job, place, choice = self._job, caller.place, caller.choice
@@ -148,8 +145,9 @@ class DaysCaller:
 class _Before:
     """What the days before are taken to have sent, as files (SENT): a day's overlap with them counts as sent before."""
 
-    def __init__(self, folder: Path, mapping: str) -> None:
-        self._folder, self._mapping = folder, mapping
+    def __init__(self, folder: Path, job: Job) -> None:
+        self._folder, self._mapping = folder, mapping_hash(job)
+        self._timed = all((rule.time or job.time) is not None for rule in job.events)
         self._files: list[tuple[Path, datetime | None]] = []
 
     def add(self, outbox: Path, books: Books) -> None:
@@ -157,10 +155,10 @@ class _Before:
         if books.events:
             path = self._folder / f"planned-{len(self._files):06d}.parquet"
             ledger.write_planned(path, outbox, self._mapping)
-            self._files.append((path, datetime.fromisoformat(books.last) if books.last else None))
+            self._files.append((path, datetime.fromisoformat(books.last) if self._timed and books.last else None))
 
     def files(self, since: datetime | None) -> list[Path]:
-        """Return the files that may hold something of the day before `since`, or later."""
+        """Return the files that may hold something of the day before `since`, or later, or without a time."""
         return [path for path, last in self._files if since is None or last is None or last >= since - ledger.DAY]
 
 

@@ -104,6 +104,8 @@ def test_check_takes_any_day_for_the_expressions(week: Shop) -> None:
     week.job = DATED.replace("page: {location: url}", "page: {location: url}, where: \"time < '{{ date }}'\"")
     assert "3 columns" in week.call("check", "--date", "2026-11-20", as_json=False).out
     assert "needs --date" in week.call("check", as_json=False).out
+    week.job = week.job.replace('"{{ date | %Y%m%d }}.csv"', '"*.csv"')
+    assert "3 columns" in week.call("check", as_json=False).out
 
 
 # Several days
