@@ -171,6 +171,8 @@ def _cut_short(
             time.sleep(_to_next_minute() + 0.1)
         more = ("--set", f"delivery.window={_window(closing=cut.how == 'closing window')}")
     accepted = accepted_so_far(scene.record)
+    if cut.how == "closing window":  # slow enough for something to be left when it closes, in 80 seconds at the latest
+        more += ("--set", f"delivery.rate={max(1, min(setup.rate, (proof.events - accepted) // 120))}/s")
     with Call(scene, "run", *asked, *more) as call:
         proof.calls += 1
         moment = _moments(cut, scene, accepted, proof.events)
