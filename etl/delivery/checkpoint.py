@@ -6,6 +6,7 @@ Every change is one transaction. An intent stands here before its request leaves
 
 from __future__ import annotations
 
+import datetime
 import json
 import sqlite3
 import time
@@ -64,6 +65,11 @@ class RunRow:
     exit: int | None
     merged: int
     of: int | None  # the run that a replay replays
+
+    @property
+    def day(self) -> datetime.date | None:
+        """The date that filled the run's templates."""
+        return datetime.date.fromisoformat(self.date) if self.date else None
 
 
 class RunChanges(TypedDict, total=False):

@@ -21,6 +21,7 @@ from etl.flow.origin import Read, refuse_changed
 from etl.flow.prepare import Preparer
 from etl.job.fingerprint import mapping_hash
 from etl.job.models import Job
+from etl.job.template import dated
 from etl.mapping.program import GROUP
 from etl.outbox.fold import BAD
 from etl.outbox.staging import Staging
@@ -65,7 +66,7 @@ def mapped_lines(
     refuse_changed(run.name, read.beside)
     source = inputs.source
     preparer = Preparer(
-        job,
+        dated(job, run.day),
         source.schema,
         source.files,
         list(read.origin.first_rows) or None,

@@ -11,7 +11,7 @@ import pyarrow as pa
 from etl.delivery.checkpoint import RunRow
 from etl.flow.beside import open_beside
 from etl.flow.cart_lines import mapped_lines, of_groups, short_groups, with_rest
-from etl.flow.export import day_of_run, opened
+from etl.flow.export import opened
 from etl.flow.inputs import JobInputs
 from etl.flow.origin import read_origin
 from etl.flow.state import Place
@@ -44,7 +44,7 @@ def add_rest(
     read = read_origin(place.run(root.name))
     rest: dict[int, list[pa.Table]] = {n: [] for n in groups}
     with opened(job, place, root, read) as again:
-        inputs = JobInputs(again, open_beside(job, day_of_run(root)))
+        inputs = JobInputs(again, open_beside(job, root.day))
         for rule, lines in mapped_lines(job, root, read, inputs, groups):
             rest[rule].append(of_groups(lines, groups[rule]))
     added = 0

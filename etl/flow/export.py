@@ -7,7 +7,6 @@ import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO, Protocol
@@ -59,7 +58,7 @@ def export(
     with opened(job, place, run, read) as source:
         with rejected(job, place, run, source.files, letters, quarantine=quarantine) as found:
             events = found.dead_places()
-            inputs = JobInputs(source, open_beside(job, day_of_run(run)) if len(events) else Beside())
+            inputs = JobInputs(source, open_beside(job, run.day) if len(events) else Beside())
             rows = found.rows(lines_of(job, run, read, inputs, events))
         if rows.num_rows == 0:
             return Exported(None, 0)
@@ -87,7 +86,7 @@ def export(
 def opened(job: Job, place: Place, run: RunRow, read: Read) -> Iterator[Source | MendedSource]:
     """Open again what a run has read, each file as it was; raise InputError where one is gone or has changed."""
     refuse_changed(run.name, read.source)
-    settings = settings_of(job, day_of_run(run))
+    settings = settings_of(job, run.day)
     if read.mended is None:
         paths = tuple(found.address for found in read.source)
         source = open_source(replace(settings, paths=paths, format=read.origin.format), job.folder)
@@ -98,11 +97,6 @@ def opened(job: Job, place: Place, run: RunRow, read: Read) -> Iterator[Source |
     before = read_origin(place.run(read.mended)).origin
     with TemporaryDirectory(prefix="clickreplay-") as scratch:
         yield MendedSource(Path(read.source[0].address), before, settings, Path(scratch))
-
-
-def day_of_run(run: RunRow) -> date | None:
-    """Return the date that filled a run's templates."""
-    return date.fromisoformat(run.date) if run.date else None
 
 
 def _refuse_name(file: Path, read: Read) -> None:

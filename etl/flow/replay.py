@@ -18,7 +18,6 @@ from etl.delivery.checkpoint import Checkpoint, RunRow, State
 from etl.delivery.post import StopFlag
 from etl.errors import Exit, GuardError
 from etl.flow.beside import open_beside
-from etl.flow.export import day_of_run
 from etl.flow.inputs import JobInputs, settings_of, trial_mark
 from etl.flow.origin import copy_origin, read_origin
 from etl.flow.plan import Choice, Replay
@@ -36,14 +35,14 @@ from etl.tables import QUARANTINE
 
 def run_in(job: Job, run: RunRow, folder: Path, file: Path) -> str:
     """Return the name of the run whose rejects a file holds; `run` is any run of the job, with its folder. Raises InputError."""
-    return marked_run(file, read_origin(folder).origin.format, settings_of(job, day_of_run(run)))
+    return marked_run(file, read_origin(folder).origin.format, settings_of(job, run.day))
 
 
 class Replayer(Caller):
     """One call that replays a file of mended rows."""
 
     def __init__(self, job: Job, of: RunRow, file: Path, options: Options, talk: Talk, stop: StopFlag) -> None:
-        super().__init__(job, Choice(day_of_run(of), replay=Replay(of.name, file)), options, talk, stop)
+        super().__init__(job, Choice(of.day, replay=Replay(of.name, file)), options, talk, stop)
         self._of, self._file, self._held = of, file, ExitStack()
 
     def run(self) -> Summary:
@@ -51,7 +50,8 @@ class Replayer(Caller):
         with self._held:
             return super().run()
 
-    def _inputs(self) -> JobInputs:
+    def inputs(self) -> JobInputs:
+        """Open the mended file as the source, and what the job reads beside it."""
         if self._of.mapping != mapping_hash(self.job):
             raise GuardError(
                 "mapping",
@@ -71,7 +71,7 @@ class Resender(Caller):
     def __init__(self, job: Job, of: RunRow, which: State, options: Options, talk: Talk, stop: StopFlag) -> None:
         again = Replay(of.name, resend="unknown" if which is State.UNKNOWN else "dead_letters")
         # Their bodies are frozen: what the mapping is now is nothing to them.
-        super().__init__(job, Choice(day_of_run(of), replay=again), replace(options, finish=True), talk, stop)
+        super().__init__(job, Choice(of.day, replay=again), replace(options, finish=True), talk, stop)
         self._of, self._which = of, which
 
     def _run_present(self, checkpoint: Checkpoint, done: list[Summary]) -> Summary:
