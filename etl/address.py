@@ -17,6 +17,9 @@ _SECRET = re.compile(
 )
 _LONGEST_PLAIN = 20
 
+#: What stands in an address in place of a secret.
+MASK = "…"
+
 
 def is_remote(text: str) -> bool:
     """Return whether a path of the job names something that is not on this machine."""
@@ -33,7 +36,7 @@ def masked_address(text: str) -> str:
 
 def _masked(found: re.Match[str]) -> str:
     secret = _SECRET.search(found[1]) or len(found[2]) > _LONGEST_PLAIN
-    return f"{found[1]}=…" if secret else found[0]
+    return f"{found[1]}={MASK}" if secret else found[0]
 
 
 def is_loopback(host: str) -> bool:

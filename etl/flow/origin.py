@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from etl.address import MASK, is_remote, masked_address
 from etl.errors import InputError, StateError
 from etl.flow.inputs import JobInputs
 from etl.flow.state import write_private
@@ -82,6 +83,11 @@ def copy_origin(before: Path, folder: Path) -> None:
 def refuse_changed(run: str, files: tuple[Kept, ...]) -> None:
     """Raise InputError where a file is gone, or is not as it was when a run read it: its rows have other places then."""
     for kept in files:
+        if is_remote(kept.address) and MASK in kept.address:
+            raise InputError(
+                f"{kept.shown} was read by a signed link, and its signature is not kept: run {run} cannot read its rows again",
+                hint="mend the rows in the export itself and `clickreplay run`; or name the file by s3:// or gs://, with credentials",
+            )
         try:
             (now,) = find_inputs([kept.address], Path("/"))
         except (InputError, ValueError) as error:
@@ -98,5 +104,6 @@ def refuse_changed(run: str, files: tuple[Kept, ...]) -> None:
 
 def _told(found: Input) -> list[object]:
     origin = found.origin
-    address = str(origin.path) if isinstance(origin, LocalFile) else str(origin.store.address)  # type: ignore[attr-defined]
+    # A signed link is a key to the data: what is kept of it opens nothing.
+    address = str(origin.path) if isinstance(origin, LocalFile) else masked_address(origin.store.address)  # type: ignore[attr-defined]
     return [address, *found.mark]
