@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +12,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from etl.delivery.checkpoint import RunRow
 from etl.errors import GuardError
@@ -102,48 +103,52 @@ def _registered(sql: duckdb.DuckDBPyConnection, name: str, table: pa.Table) -> I
         sql.unregister(name)
 
 
-def short_groups(
-    staged: Path, rule: int, unsettled: pa.Table, outboxes: Collection[Path], sql: duckdb.DuckDBPyConnection
-) -> pa.Array:
-    """Return the carts, among the `staged` lines of a rule, that may be short: their other lines may have gone out already.
+def open_groups(staged: Path, unsettled: pa.Table, sql: duckdb.DuckDBPyConnection) -> pa.Array:
+    """Return the carts, among the `staged` lines of a rule, that may have other lines than these: some went out already, maybe.
 
-    A line of which nobody knew the cart (`unsettled`: file, row) stood alone when it was refused. Mended, it may belong to a cart
-    that an outbox holds: one of the same rule and keyValue.
+    A line of which nobody knew the cart (`unsettled`: file, row) stood alone when it was refused. Whether the cart it belongs to went
+    out then, or with an earlier run, no outbox says: one of which nothing was new has none of it.
     """
-    sent = ", ".join(literal(str(path)) for path in outboxes)
     with _registered(sql, "unsettled", unsettled):
         found = fetch(
             sql,
             f"SELECT DISTINCT {GROUP} FROM read_parquet({literal(str(staged))}) l SEMI JOIN unsettled u "
-            f"ON l.{FILE} = u.file AND l.{ROW} = u.row WHERE NOT l.{BAD} AND l.key IN "
-            f"(SELECT key FROM read_parquet([{sent}]) WHERE rule = {rule})",
+            f"ON l.{FILE} = u.file AND l.{ROW} = u.row WHERE NOT l.{BAD}",
         )
     return found[GROUP].combine_chunks()
 
 
-def with_rest(
-    staged: Path, rule: int, rest: pa.Table, refused: Path, files: list[str], sql: duckdb.DuckDBPyConnection
-) -> tuple[pa.Table, int]:
-    """Return the `staged` lines of a rule and those of the `rest` that were not refused themselves, in the order of their places.
-
-    `refused` is the quarantine of the run that read the rest. Also returns how many lines were added.
-    """
+def not_refused(
+    lines: pa.Table, rule: int, refused: Path, files: list[str], sql: duckdb.DuckDBPyConnection
+) -> pa.Table:
+    """Return the lines of a rule that are not in `refused`, the quarantine of the run that read them."""
     named = pa.table({"file": pa.array(files, pa.string()), "nth": pa.array(np.arange(len(files)), pa.int32())})
-    own = f"read_parquet({literal(str(staged))})"
-    with _registered(sql, "rest", rest), _registered(sql, "named", named):
+    with _registered(sql, "lines", lines), _registered(sql, "named", named):
         gone = f"SELECT nth, q.row FROM read_parquet({literal(str(refused))}) q JOIN named USING (file) WHERE q.rule = {rule}"
-        more = f"SELECT r.* FROM rest r ANTI JOIN ({gone}) g ON r.{FILE} = g.nth AND r.{ROW} = g.row"
-        more = f"SELECT m.* FROM ({more}) m ANTI JOIN {own} o ON m.{FILE} = o.{FILE} AND m.{ROW} = o.{ROW}"
+        return fetch(sql, f"SELECT r.* FROM lines r ANTI JOIN ({gone}) g ON r.{FILE} = g.nth AND r.{ROW} = g.row")
+
+
+def with_rest(staged: Path, rests: Sequence[pa.Table], sql: duckdb.DuckDBPyConnection) -> tuple[pa.Table, int]:
+    """Return the `staged` lines and those of the `rests` of other rows, in the order of their places; and how many were added.
+
+    Of a row that stands in several the first has the word.
+    """
+    own = table = pq.read_table(staged)
+    for rest in rests:
+        with _registered(sql, "own", table), _registered(sql, "rest", rest):
+            more = f"SELECT r.* FROM rest r ANTI JOIN own o ON r.{FILE} = o.{FILE} AND r.{ROW} = o.{ROW}"
+            table = fetch(sql, f"SELECT * FROM own UNION ALL BY NAME SELECT * FROM ({more})")
+    with _registered(sql, "lines", table):
         order = f"dense_rank() OVER (ORDER BY {FILE}, {ROW}, {ELEMENT} NULLS FIRST) - 1"
-        table = fetch(
-            sql,
-            f"SELECT * REPLACE (CAST({order} AS BIGINT) AS {ORDINAL}) FROM "
-            f"(SELECT * FROM {own} UNION ALL BY NAME SELECT * FROM ({more}))",
-        )
-        own_rows = int(sql.execute(f"SELECT count(*) FROM {own}").fetchall()[0][0])
-    return table, table.num_rows - own_rows
+        table = fetch(sql, f"SELECT * REPLACE (CAST({order} AS BIGINT) AS {ORDINAL}) FROM lines")
+    return table, table.num_rows - own.num_rows
 
 
 def of_groups(lines: pa.Table, groups: pa.Array) -> pa.Table:
     """Return the lines of these carts."""
     return lines.filter(pc.is_in(lines[GROUP].cast(pa.binary()), groups.cast(pa.binary())))
+
+
+def good_lines(kept: Path) -> pa.Table:
+    """Return the lines in a file of a replay's folder that were sound."""
+    return pq.read_table(kept, filters=~pc.field(BAD))

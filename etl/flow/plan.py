@@ -195,7 +195,9 @@ class _Planner:
                 staging.close()
                 self.progress("ordering", books.rows)
                 self._eliminate(staging.events, sql)
-        for leftover in (*self.folder.glob("staged*"), *self.folder.glob("lines-*"), *self.folder.glob("sent-*")):
+        # A replay keeps its lines: they were mended, so nobody else knows them, and a later replay may need them for a cart.
+        lines = () if self.choice.replay is not None else self.folder.glob("lines-*")
+        for leftover in (*self.folder.glob("staged*"), *lines, *self.folder.glob("sent-*")):
             leftover.unlink()
         shutil.rmtree(self.folder / "spill", ignore_errors=True)
         books.examples = {reason: f"{self.files[file]}:{row}" for reason, (file, row) in self.examples.items()}
@@ -261,7 +263,8 @@ class _Planner:
         """Make the carts of a replay whole: their other lines are rows that are read again."""
         if self.choice.replay is not None and isinstance(self.source, MendedSource):
             root = self._root(self.choice.replay.of_number)
-            more = add_rest(self.job, self.place, root, self.source, staging, self._relatives(), sql)
+            replays = [run for run in reversed(self._family(root)) if run.run != root.run]
+            more = add_rest(self.job, self.place, root, replays, self.source, staging, sql)
             self.books.rows += more
 
     def _root(self, number: int) -> RunRow:
@@ -273,9 +276,12 @@ class _Planner:
         """The outboxes of the run whose rejects are replayed, and of its other replays: with this plan they are one."""
         if self.choice.replay is None:
             return []
-        root = self._root(self.choice.replay.of_number).run
-        runs = [run for run in self.checkpoint.runs() if self._root(run.run).run == root]
+        runs = self._family(self._root(self.choice.replay.of_number))
         return [self.place.outbox(run.name) for run in runs if self.place.has_outbox(run.name)]
+
+    def _family(self, root: RunRow) -> list[RunRow]:
+        """The run that read the inputs and all replays of its rejects, the oldest first."""
+        return [run for run in self.checkpoint.runs() if self._root(run.run).run == root.run]
 
     def _since(self, staged: Path, sql) -> datetime | None:  # type: ignore[no-untyped-def]
         """Return the earliest time that matters in the ledger: that of the first event; None where an id says nothing of its time."""

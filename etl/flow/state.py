@@ -3,7 +3,7 @@
 <state>/<destination>/lock              held by the operating system while a call plans or posts
                       checkpoint.sqlite progress of the runs
                       ledger/2026-11/   ids that finished runs have sent, by month of the events; Parquet
-                      runs/000001-ab12cd/outbox.parquet, quarantine.parquet
+                      runs/000001-ab12cd/outbox.parquet, quarantine.parquet; of a replay lines-N.parquet too, by rule
 """
 
 from __future__ import annotations

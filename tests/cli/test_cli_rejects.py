@@ -166,6 +166,48 @@ def test_a_mended_line_whose_cart_went_out_without_it_goes_with_all_of_it(
     assert gone.exit == 0  # still wrong: it is nobody's line
 
 
+def test_lines_of_a_cart_that_are_mended_one_after_the_other_go_with_those_mended_before(
+    shop: Shop, record: Records, clean: Callable[[str, str], Counter[str]]
+) -> None:
+    shop.job = job_of(CSV)
+    write(shop, CSV, spoilt(DAY, {4: ("user", ""), 6: ("user", "")}))
+    shop.call("run")
+    exported(shop)
+    for number, row in enumerate(mended(CSV, shop.folder / "bad.csv", DAY)):
+        ended = shop.call("rejects", "--run", "1", *again(shop, [row], f"part{number}.csv"))
+        (shop.folder / f"part{number}.csv").unlink()  # what it held is not asked of it again
+        assert (ended.exit, ended.json["rows"], ended.json["delivered"]) == (0, 2 + number, 1)
+    assert not clean("csv", shop.job) - record().bodies()
+
+
+def test_a_mended_line_whose_cart_an_earlier_run_has_sent_goes_with_all_of_it(
+    shop: Shop, record: Records, clean: Callable[[str, str], Counter[str]]
+) -> None:
+    shop.job = job_of(CSV)
+    write(shop, CSV, spoilt(DAY, {6: ("user", "")}))
+    shop.call("run")
+    CSV.write(shop.folder / "a3.csv", [DAY[0] | {"user": "u9"}])
+    assert shop.call("run").json["duplicate"] == {"sent_before": 9}  # the newest run holds nothing of the cart
+    exported(shop)
+    ended = shop.call("rejects", *again(shop, mended(CSV, shop.folder / "bad.csv", DAY)))
+    assert (ended.exit, ended.json["rows"], ended.json["delivered"]) == (0, 3, 1)
+    assert not clean("csv", shop.job) - record().bodies()
+
+
+def test_a_cart_that_went_out_with_its_last_line_is_changed_and_goes_where_the_job_says_so(
+    shop: Shop, record: Records, clean: Callable[[str, str], Counter[str]]
+) -> None:
+    shop.job = job_of(CSV)
+    write(shop, CSV, spoilt(DAY, {4: ("user", "")}))
+    shop.call("run")
+    exported(shop)
+    replay = again(shop, mended(CSV, shop.folder / "bad.csv", DAY))
+    assert shop.call("rejects", *replay).json["duplicate"] == {"changed": 1}
+    ended = shop.call("rejects", *replay, "--run", "1", "--set", "changed=send")
+    assert (ended.exit, ended.json["delivered"]) == (0, 1)
+    assert not clean("csv", shop.job) - record().bodies()
+
+
 @pytest.mark.parametrize("form", ["csv", "ndjson", "log"])
 def test_rows_that_cannot_be_read_are_exported_as_text_and_stay_unread_until_they_are_mended(
     form: str, shop: Shop, record: Records
