@@ -124,13 +124,14 @@ class Preparer:
     def prepare(self, begun: Begun) -> Prepared:
         """Map, validate and render a batch; several at once by preparers `beside` this one."""
         batch, table = begun.batch, begun.table
+        # Before all else: other batches may wait for the kinds of times that this one finds, and it tells them where it fails too.
+        mapped = self._mapper.map(table, begun.number) if self._mapper is not None else None
         result = Prepared(self._files, rows=batch.table.num_rows + len(batch.unread))
         result.refuse(unread_rows(batch.unread, self._files))
         result.unread = len(batch.unread)
-        if self._mapper is None:
+        if mapped is None:
             result.filtered["no_rule"] += batch.table.num_rows
             return result
-        mapped = self._mapper.map(table, begun.number)
         result.extra = mapped.matches - mapped.matched
         result.filtered = mapped.filtered
         result.asked, result.partners = mapped.rows, mapped.partners

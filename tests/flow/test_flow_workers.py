@@ -1,15 +1,19 @@
 """However many workers plan, the plan is the same: events, quarantine and books do not say who did what, nor when."""
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
+from threading import Event
 
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from planned import Planned, csv_text, plan
 
 from etl.flow import plan as planning
-from etl.source.chunk import Limits
+from etl.flow import prepare
+from etl.source.chunk import Limits, Unread
 
 #: Times of every kind, a filter, a zone by row (an unknown one is an error that TRY misses, so batches are halved), a lookup as of the
 #: event, lists of contacts, bots, a transform, carts of several lines and of none.
@@ -90,3 +94,27 @@ def test_a_plan_of_several_workers_is_that_of_one(
     assert three.outbox == alone.outbox
     assert three.quarantine == alone.quarantine
     assert three.books == alone.books
+
+
+def test_a_worker_that_fails_lets_those_go_that_wait_for_its_times(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The batches behind it have times, and ask the ones before what kind these are."""
+    real, begun, failed = prepare.unread_rows, [0], Event()
+
+    def failing(unread: Sequence[Unread], files: Sequence[str]) -> pa.Table:
+        begun[0] += 1
+        if begun[0] == 4:
+            failed.wait(0.2)  # the others have come to their times meanwhile
+            raise RuntimeError("a bug")
+        return real(unread, files)
+
+    monkeypatch.setattr(prepare, "unread_rows", failing)
+    monkeypatch.setattr(planning, "worker_count", lambda: 3)
+    rows = [
+        {"user": "u", "time": "" if n < 60 else "2026-11-20T10:00:00Z", "value": str(n), "kind": "page"}
+        for n in range(100)
+    ]
+    job = "events:\n  - {type: pageViewed, page: {location: value}}\n"
+    with pytest.raises(RuntimeError, match="a bug"):
+        plan(tmp_path, job, rows, limits=Limits(block=100))
