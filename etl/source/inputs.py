@@ -6,8 +6,9 @@ import difflib
 import glob
 import os
 import stat
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -91,7 +92,15 @@ def find_inputs(paths: Sequence[str], folder: Path) -> list[Input]:
         raise InputError(missing[0].message, hint=missing[0].hint)
     if missing:
         raise missing[0]
-    return list(found.values())
+    return list(_told_apart(found.values()))
+
+
+def _told_apart(inputs: Iterable[Input]) -> Iterator[Input]:
+    """Number the files that are shown alike, since addresses may differ in their secrets alone: places speak of files as they are shown."""
+    seen: Counter[str] = Counter()
+    for item in inputs:
+        seen[item.shown] += 1
+        yield replace(item, shown=f"{item.shown} ({seen[item.shown]})") if seen[item.shown] > 1 else item
 
 
 def _remote(text: str) -> list[Input]:

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from planned import Planned, csv_text, plan
+from planned import HEAD, Planned, csv_text, plan
 
 from etl.flow import plan as planning
 from etl.flow import prepare
@@ -48,13 +48,7 @@ events:
     products: {productId: value, quantity: n, price: n}
     recycleStateId: cart
 """
-HEAD = """
-job: small
-source: {path: "a*.csv"}
-contact: {externalCustomerId: user}
-time: {column: time}
-delivery: {api: sandbox, stale: send}
-"""
+SEVERAL = HEAD.replace("*.csv", "a*.csv")
 BESIDE = {
     "clean.py": "def clean(frame):\n    return frame[frame['kind'] != 'drop']\n",
     "prices.csv": "sku,price,since\na,1,2026-11-20T10:00:00Z\na,2,2026-11-20T10:30:00Z\nb,3,1700000000\n",
@@ -79,7 +73,7 @@ UNREAD = st.lists(st.sampled_from(["cut,short", ""]), max_size=3)
 def planned(files: dict[str, str], limits: Limits, workers: int) -> Planned:
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr(planning, "worker_count", lambda: workers)
-        return plan(Path(folder), JOB, BESIDE | files, head=HEAD, limits=limits)
+        return plan(Path(folder), JOB, BESIDE | files, head=SEVERAL, limits=limits)
 
 
 @given(st.lists(st.tuples(ROW, UNREAD), min_size=1, max_size=40), st.integers(0, 40), st.integers(1, 400))

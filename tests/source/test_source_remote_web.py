@@ -237,3 +237,11 @@ def test_nothing_that_reaches_out_is_loaded_before_a_job_names_an_address() -> N
         [sys.executable, "-c", code], cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True
     )
     assert done.stdout.split() == ["set()", "set()"]
+
+
+def test_addresses_that_differ_in_what_is_masked_are_shown_as_two_files(web: Web) -> None:
+    """Places speak of files as they are shown: two alike would be one, and each row that is refused two."""
+    found = find_inputs([f"{web.url}/a.csv?token={name}" for name in ("5ecre7one", "5ecre7two")], Path("/"))
+    shown = [item.shown for item in found]
+    assert len(set(shown)) == 2
+    assert not any("5ecre7" in text for text in shown)
