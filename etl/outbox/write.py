@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -46,17 +48,26 @@ def write_outbox(path: Path, staged: Path, types: tuple[str, ...], connection: d
     count = 0
     part = path.with_suffix(".part")
     create_private(part)
-    with pq.ParquetWriter(part, OUTBOX, compression="zstd", use_dictionary=["type"]) as writer:
+    with (
+        pq.ParquetWriter(part, OUTBOX, compression="zstd", use_dictionary=["type"]) as writer,
+        # Compressing one stretch and sorting out the next are done at the same time.
+        ThreadPoolExecutor(1) as pool,
+    ):
+        written: Future[None] | None = None
         for batch in connection.sql(statement).to_arrow_reader(100_000):
             table = pa.Table.from_batches([batch])
-            numbers = pa.array(range(count, count + table.num_rows), pa.int64())
+            numbers = pa.array(np.arange(count, count + table.num_rows))
             table = table.append_column("seq", numbers).append_column(
                 "type", names.take(table["rule"].combine_chunks())
             )
-            writer.write_table(table.select(OUTBOX.names).cast(OUTBOX), row_group_size=ROW_GROUP)
+            if written is not None:
+                written.result()
+            written = pool.submit(writer.write_table, table.select(OUTBOX.names).cast(OUTBOX), row_group_size=ROW_GROUP)
             for found in pc.value_counts(table["rule"]).to_pylist():
                 rules[found["values"]] += found["counts"]
             count += table.num_rows
+        if written is not None:
+            written.result()
     sync(part)
     part.replace(path)
     (span,) = fetch(
