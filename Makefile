@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO_STATE := .demo
+AIRFLOW := .venv-airflow
 
-.PHONY: demo test lint types check clean lock sample
+.PHONY: demo test lint types check clean lock lock-airflow airflow-test sample
 
 $(VENV)/.done: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -36,5 +37,20 @@ lock:  ## pin the newest versions that pyproject.toml allows: names, versions an
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
 		--no-header --no-annotate --no-emit-index-url --upgrade --output-file requirements.lock
 
+lock-airflow:  ## the same for Airflow's environment, with what requirements.lock pins
+	uv pip compile pyproject.toml --extra airflow --constraint requirements.lock --universal --python-version 3.11 \
+		--generate-hashes --no-header --no-annotate --no-emit-index-url --upgrade --output-file requirements-airflow.lock
+
+$(AIRFLOW)/.done: requirements-airflow.lock
+	$(PYTHON) -m venv $(AIRFLOW)
+	$(AIRFLOW)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-airflow.lock
+	touch $@
+
+airflow-test: $(VENV)/.done $(AIRFLOW)/.done  ## the operator, as its wheel, under a real Airflow: some minutes
+	rm -rf build $(AIRFLOW)/wheel
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir $(AIRFLOW)/wheel .
+	$(AIRFLOW)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --force-reinstall $(AIRFLOW)/wheel/*.whl
+	CLICKREPLAY_AIRFLOW=1 $(BIN)/python -m pytest tests/airflow
+
 clean:
-	rm -rf $(VENV) $(DEMO_STATE) .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(AIRFLOW) $(DEMO_STATE) .mypy_cache .ruff_cache .pytest_cache
