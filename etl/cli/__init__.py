@@ -20,6 +20,7 @@ _COMMANDS = {
     "run": ("etl.cli.run", "Go on with what was cut, then plan and post what is new."),
     "status": ("etl.cli.status", "Show the runs of a job, also while one is at work."),
     "rejects": ("etl.cli.rejects", "What a run refused: see it, export it to be mended, replay it."),
+    "purge": ("etl.cli.purge", "Take contact data away: of old runs, or of a person."),
     "sandbox": ("etl.sandbox.command", "A stand-in of the API on this machine."),
 }
 

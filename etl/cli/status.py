@@ -74,6 +74,7 @@ def _show(standing: Standing) -> None:
     for run in standing.runs:
         counts = f"{run.events:,} events = {run.delivered:,} delivered + {run.rejected:,} rejected"
         counts += f" + {run.unknown:,} unknown + {run.pending:,} pending"
-        click.echo(f"  {run.run}  {run.state:<9} {run.date or ''}{_kind(run)}  {counts}")
+        purged = f"  (contact data removed on {run.purged[:10]})" if run.purged else ""
+        click.echo(f"  {run.run}  {run.state:<9} {run.date or ''}{_kind(run)}  {counts}{purged}")
     if (days := _days(standing.runs)) is not None:
         click.echo(f"  {days}")

@@ -395,13 +395,13 @@ class Checkpoint:
             )
         self._database.execute("DELETE FROM claims")
 
-    def withdraw(self, run: int, seqs: Iterable[int], reason: str) -> None:
-        """Note that events may no longer go.
+    def withdraw(self, run: int, seqs: Iterable[int], reason: str, *, durable: bool = False) -> None:
+        """Note that events may no longer go; `durable`: on the disk on return.
 
         One with an unknown outcome stays unknown, and is not sent again: it may be there already.
         """
         now = time.time()
-        with self._transaction():
+        with self._transaction(durable=durable):
             self._database.executemany(
                 "INSERT INTO events (run, seq, state, detail, at) VALUES (?, ?, 6, ?, ?) "
                 "ON CONFLICT (run, seq) DO UPDATE SET "
@@ -412,7 +412,46 @@ class Checkpoint:
                 ((run, int(seq), reason, now, DOUBTS_AT_MOST) for seq in seqs),
             )
 
+    def forget_answers(self, run: int, seqs: Iterable[int] | None = None) -> int:
+        """Forget what the API said of events of a run, of all of them or of `seqs`; the status stays. Return of how many.
+
+        Nothing of it is left in the file, nor in its log when nobody else is reading.
+        """
+        some = "" if seqs is None else " AND seq IN (SELECT value FROM json_each(?))"
+        given = () if seqs is None else (json.dumps([int(seq) for seq in seqs]),)
+        with schema.storage(self._path):
+            self._database.execute("PRAGMA secure_delete = ON")
+        with self._transaction(durable=True):
+            count = self._database.execute(
+                "UPDATE events SET detail = NULL "
+                f"WHERE run = ? AND status IS NOT NULL AND detail IS NOT NULL AND state <> 6{some}",
+                (run, *given),
+            ).rowcount
+        with schema.storage(self._path):
+            self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        return count
+
     # Questions
+
+    def answers(self, run: int, seqs: Iterable[int] | None = None) -> int:
+        """Return of how many events of a run (of `seqs` where given) it is kept what the API said."""
+        some = "" if seqs is None else " AND seq IN (SELECT value FROM json_each(?))"
+        given = () if seqs is None else (json.dumps([int(seq) for seq in seqs]),)
+        rows = self._rows(
+            "SELECT count(*) FROM events "
+            f"WHERE run = ? AND status IS NOT NULL AND detail IS NOT NULL AND state <> 6{some}",
+            run, *given,
+        )  # fmt: skip
+        return next(int(count) for (count,) in rows)
+
+    def may_go(self, run: int, seqs: Iterable[int]) -> int:
+        """Return how many of these events of a run are pending, and would be withdrawn."""
+        rows = self._rows(
+            "SELECT count(*) FROM json_each(?) AS asked LEFT JOIN events ON run = ? AND seq = asked.value "
+            "WHERE state IS NULL OR state = 5",
+            json.dumps([int(seq) for seq in seqs]), run,
+        )  # fmt: skip
+        return next(int(count) for (count,) in rows)
 
     def counts(self, run: int) -> Counts:
         """Return how many events of a run stand where."""

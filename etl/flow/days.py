@@ -62,6 +62,8 @@ class DaysCaller:
                 self._watch.ended(done[-1].books.events)
                 if done[-1].exit not in _GOES_ON:
                     break
+            if done:
+                done[-1] = replace(done[-1], notes=(*done[-1].notes, *first.retire(checkpoint)))
         return DaysSummary(self._days[0], self._days[-1], first.without_run(), tuple(done), stop)
 
     def _run_day(self, caller: Caller, checkpoint: Checkpoint, *, is_first: bool) -> Summary:

@@ -39,7 +39,7 @@ def sent_files(
     """
     # A contact's day may begin in the month before, by the clocks of another zone.
     first = "" if since is None else _month(since.astimezone(UTC) - DAY)
-    segments = [segment for segment in _whole(place, checkpoint) if segment.run not in besides]
+    segments = [segment for segment in whole(place, checkpoint) if segment.run not in besides]
     # Letters come after digits: `none` is always in.
     files = [place.ledger / segment.file for segment in segments if segment.month >= first]
     for run in checkpoint.runs():
@@ -50,7 +50,7 @@ def sent_files(
     return files
 
 
-def _whole(place: Place, checkpoint: Checkpoint) -> list[Segment]:
+def whole(place: Place, checkpoint: Checkpoint) -> list[Segment]:
     """Return the segments, each of which is there: a lost one is made again from its run's outbox.
 
     Raises StateError where that is gone as well: nobody knows then what was sent.

@@ -18,8 +18,10 @@ from etl.flow import ledger, state
 from etl.flow.contacts import contact_lists, find_contacts
 from etl.flow.guards import Stopped, guard_of, stale_guard
 from etl.flow.inputs import JobInputs, base, open_inputs, trial, trial_mark
+from etl.flow.opened import opened
 from etl.flow.plan import Choice, Progress, Replay, make_plan, present_fingerprint
 from etl.flow.progress import DaysProgress
+from etl.flow.retention import retire
 from etl.flow.summary import books_of, summarise
 from etl.flow.target import Target, open_target, settings_of
 from etl.job.fingerprint import mapping_hash
@@ -92,7 +94,8 @@ class Caller:
     def run(self) -> Summary:
         """Go on with the unfinished run of this date, then plan and post what is new; the runs of this call as one summary."""
         with self.opened() as checkpoint:
-            return self.run_in(checkpoint)
+            summary = self.run_in(checkpoint)
+            return replace(summary, notes=(*summary.notes, *self.retire(checkpoint)))
 
     def run_in(self, checkpoint: Checkpoint) -> Summary:
         """Do what `run` does, for a caller who holds the lock and the checkpoint already."""
@@ -157,30 +160,23 @@ class Caller:
 
     @contextmanager
     def opened(self) -> Iterator[Checkpoint]:
-        """Hold the lock; what was on its way when an earlier call ended is unknown from now on."""
-        self.place.create()
-        self.place.require_checkpoint()
-        with (
-            state.locked(self.place),
-            Checkpoint.open(self.place.checkpoint, self.job.job, self.place.destination.address) as checkpoint,
-        ):
-            self.place.record()
-            checkpoint.sweep()
-            self._tidy(checkpoint)
+        """Hold the lock of this call's destination, and its checkpoint."""
+        with opened(self.place) as checkpoint:
             yield checkpoint
 
-    def _tidy(self, checkpoint: Checkpoint) -> None:
-        """Finish what a call that was cut has left: segments of the ledger, folders of plans that were never recorded."""
-        runs = checkpoint.runs()
-        for run in runs:
-            if run.state in ("finished", "abandoned") and not run.merged:
-                self._merge(checkpoint, run)
-        self.place.forget_all_but([run.name for run in runs])
-        ledger.sweep(self.place, checkpoint)
-
-    def _merge(self, checkpoint: Checkpoint, run: RunRow) -> None:
-        with state.storing(self.place.folder):
-            ledger.merge(self.place, checkpoint, run)
+    def retire(self, checkpoint: Checkpoint) -> list[str]:
+        """Take away the contact data that is kept for long enough (`keep`); return lines for people. It never breaks a call."""
+        try:
+            count = retire(self.place, checkpoint, datetime.now(UTC) - self.job.keep)
+        except (ClickreplayError, OSError) as error:
+            said = error.message if isinstance(error, ClickreplayError) else str(error)
+            return [f"warning: old contact data could not be removed: {said}"]
+        if not count:
+            return []
+        days = f"{self.job.keep / timedelta(days=1):g} days"
+        return [
+            f"contact data of {count:,} run{'' if count == 1 else 's'} from more than {days} ago was removed (`keep`)"
+        ]
 
     def inputs(self) -> JobInputs:
         """Open the inputs, and say once what was found out about them."""
@@ -393,7 +389,8 @@ class Caller:
             self.place.outbox(run.name)  # without it the run stays as it is, and says so
         books = books_of(self.place, checkpoint, run)
         checkpoint.update_run(run.run, state=how, exit=int(code), books=books.to_json())
-        self._merge(checkpoint, checkpoint.run(run.run))
+        with state.storing(self.place.folder):
+            ledger.merge(self.place, checkpoint, checkpoint.run(run.run))
         if self.job.ledger.keep is not None:
             ledger.prune(self.place, checkpoint, self.job.ledger.keep, datetime.now(UTC))
 
@@ -416,10 +413,10 @@ class Caller:
         exit_code: Exit = Exit.OK,
         notes: list[str] | None = None,
     ) -> Summary:
-        if "keep" in self.job.model_fields_set:
+        if at := self.place.purged(run.name):
             notes = [
                 *(notes or []),
-                "`keep` is for a later version: this one takes no contact data of finished runs away",
+                f"its contact data was removed on {at[:10]} (`keep`, or `purge`); counts and ids stay",
             ]
         if guard is not None and stop is None:
             stop, exit_code = Stop(guard.reason, guard.hint), Exit.GUARD

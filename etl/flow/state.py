@@ -3,7 +3,8 @@
 <state>/<destination>/lock              held by the operating system while a call plans or posts
                       checkpoint.sqlite progress of the runs
                       ledger/2026-11/   ids that finished runs have sent, by month of the events; Parquet
-                      runs/000001-ab12cd/outbox.parquet, quarantine.parquet; of a replay lines-N.parquet too, by rule
+                      runs/000001-ab12cd/outbox.parquet, quarantine.parquet; of a replay lines-N.parquet too, by rule;
+                                         purged.json once they were taken away
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ from etl.errors import AgainError, GuardError, JobError, StateError
 from etl.job.models import Job
 
 SANDBOX = "sandbox"
+#: In a run's folder: when its contact data was taken away.
+PURGED = "purged.json"
 _ONE_API = frozenset({"esputnik.com", "yespo.io", "api.yespo.io"})
 
 
@@ -110,10 +113,30 @@ class Place:
         """True where the outbox of a run is there."""
         return (self.run(name) / "outbox.parquet").exists()
 
+    def purged(self, name: str) -> str | None:
+        """When the contact data of a run was taken away, in ISO 8601; None where it was not."""
+        try:
+            return str(json.loads((self.run(name) / PURGED).read_text("utf-8"))["at"])
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError) as error:
+            raise StateError(
+                f"{self.run(name) / PURGED} cannot be read: {error}", hint="restore the state folder from a backup"
+            ) from error
+
+    def require_contact_data(self, name: str) -> None:
+        """Raise JobError where the contact data of a run was taken away: what asks for it asks for what is kept no more."""
+        if at := self.purged(name):
+            raise JobError(
+                f"the contact data of run {name} was removed on {at[:10]}: its events and its refused rows are not kept any more",
+                hint="its counts are in `clickreplay status`; `keep` in the job file says for how long contact data is kept",
+            )
+
     def outbox(self, name: str) -> Path:
-        """The outbox of a run; StateError where it is gone: only it knows what the run's events are."""
+        """The outbox of a run; StateError where it is gone: only it knows what the run's events are. JobError where it was purged."""
         path = self.run(name) / "outbox.parquet"
         if not self.has_outbox(name):
+            self.require_contact_data(name)
             raise StateError(
                 f"the outbox of run {name} is gone: {path}",
                 hint="restore the state folder from a backup: without it nobody knows what was sent, and it would be sent again",
@@ -147,7 +170,7 @@ class Place:
 
     def require_checkpoint(self) -> None:
         """Raise StateError where runs lie here and no checkpoint: nobody knows then what was sent."""
-        if not self.exists and any(self.folder.glob("runs/*/outbox.parquet")):
+        if not self.exists and (any(self.folder.glob("runs/*/*")) or any(self.folder.glob("ledger/*/*.parquet"))):
             raise StateError(
                 f"the checkpoint {self.checkpoint} is gone, and runs lie beside it",
                 hint="restore the state folder from a backup; move it away to start anew, and all that was sent is sent again",

@@ -31,6 +31,7 @@ class RunStanding:
     resent: int
     seconds: float
     exit: int | None
+    purged: str | None  # when its contact data was removed
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +55,11 @@ def standings(state: Path) -> list[Standing]:
 
 def _standing(place: Place) -> Standing:
     with Checkpoint.open(place.checkpoint, place.job, place.destination.address, read_only=True) as checkpoint:
-        runs = tuple(_run(checkpoint, run) for run in checkpoint.runs())
+        runs = tuple(_run(place, checkpoint, run) for run in checkpoint.runs())
         return Standing(place.job, str(place.destination), _is_at_work(place), runs)
 
 
-def _run(checkpoint: Checkpoint, run: RunRow) -> RunStanding:
+def _run(place: Place, checkpoint: Checkpoint, run: RunRow) -> RunStanding:
     counts = checkpoint.counts(run.run)
     withdrawn = sum(counts.withdrawn.values())
     events = run.events - withdrawn
@@ -80,6 +81,7 @@ def _run(checkpoint: Checkpoint, run: RunRow) -> RunStanding:
         resent=run.resent,
         seconds=round(run.seconds, 3),
         exit=run.exit,
+        purged=place.purged(run.name),
     )
 
 

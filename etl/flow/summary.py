@@ -16,7 +16,7 @@ from etl.report.books import Books
 from etl.report.summary import Stop, Summary
 
 #: Reasons of a withdrawal that are kinds of `filtered`; the others are duplicates (DESIGN, reasons).
-FILTERED = frozenset({"stale", "max_per_contact", "suppressed", "unknown_contact", "horizon"})
+FILTERED = frozenset({"stale", "max_per_contact", "suppressed", "unknown_contact", "horizon", "purged"})
 
 
 def books_of(place: Place, checkpoint: Checkpoint, run: RunRow) -> Books:

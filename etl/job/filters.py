@@ -23,6 +23,7 @@ RESERVED = (
     "unknown_contact",
     "stale",
     "max_per_contact",
+    "purged",
     "horizon",
 )
 

@@ -13,8 +13,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from etl.outbox.elimination import SENT
-from etl.sql import fetch, literal, quote
-from etl.tables import LOCATORS
+from etl.outbox.locators import with_locators
+from etl.sql import fetch, literal
 
 Seqs = npt.NDArray[np.int64]
 #: Says of events (`key`, `contact.<locator>`) which may not go, by reason.
@@ -86,18 +86,8 @@ def _tables(files: Sequence[Path]) -> str:
 def _take_contacts(connection: duckdb.DuckDBPyConnection, outbox: Path, judge: Judge, result: Withdrawn) -> None:
     """Withdraw the events whose locators, read back from their bodies, are those of contacts that may get none."""
     found: dict[str, list[Seqs]] = {}
-    # The locators stand first among the parameters (`event_json`), and there are no more than these.
-    paths = [f"$.params[{n}].{part}" for n in range(len(LOCATORS)) for part in ("name", "value")]
-    names = {
-        f"contact.{locator}": " ".join(
-            f"WHEN v[{2 * n + 1}] = '{locator}' THEN v[{2 * n + 2}]" for n in range(len(LOCATORS))
-        )
-        for locator in LOCATORS
-    }
-    columns = ", ".join(f"CASE {cases} END AS {quote(name)}" for name, cases in names.items())
-    taken = f"json_extract_string(body, [{', '.join(map(literal, paths))}])"
-    bodies = f"SELECT seq, key, {taken} AS v FROM read_parquet({literal(str(outbox))}) SEMI JOIN pending USING (seq)"
-    for batch in connection.sql(f"SELECT seq, key, {columns} FROM ({bodies})").to_arrow_reader(_BATCH):
+    bodies = f"SELECT seq, key, body FROM read_parquet({literal(str(outbox))}) SEMI JOIN pending USING (seq)"
+    for batch in connection.sql(with_locators(bodies, "seq")).to_arrow_reader(_BATCH):
         events = pa.Table.from_batches([batch])
         for reason, gone in judge(events).items():
             found.setdefault(reason, []).append(events["seq"].to_numpy()[gone])

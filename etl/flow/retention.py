@@ -1,0 +1,119 @@
+"""`keep`: the contact data of runs that ended long enough ago is taken away; counts, ids and what the input was stay (RULES §10)."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from etl.delivery.checkpoint import Checkpoint, RunRow
+from etl.errors import AgainError, Exit
+from etl.flow import ledger
+from etl.flow.opened import opened
+from etl.flow.state import PURGED, SANDBOX, Place, places, storing, write_private
+from etl.flow.summary import books_of
+from etl.outbox.write import sync
+from etl.report.purged import PurgedPlace, PurgedRun
+from etl.sandbox.forget import forget
+
+#: What of a run's folder is no contact data: what the run has read, and that the rest was taken away.
+_STAYS = frozenset({PURGED, "inputs.json"})
+
+
+def remove_old(place: Place, checkpoint: Checkpoint, before: datetime, *, dry_run: bool = False) -> PurgedPlace:
+    """Take away the contact data of runs that ended before a moment, and of plans that were made before it and never posted.
+
+    Unfinished runs are left alone. A plan that is never posted has sent nothing: it is closed as abandoned. Of a run all goes, or it
+    says that all is to go and the next call takes the rest: the mark in its folder comes first. Raises StateError.
+    """
+    runs: list[PurgedRun] = []
+    for run in _due(place, checkpoint, before):
+        if not runs and not dry_run:
+            # Until now a lost file of the ledger could be made again from its run's outbox.
+            ledger.whole(place, checkpoint)
+        runs.append(_counted(place, checkpoint, run))
+        if not dry_run:
+            with storing(place.folder):
+                _remove(place, checkpoint, run)
+    arrived = 0
+    if place.destination.address == SANDBOX:
+        arrived = forget(place.folder / "sandbox.sqlite", before=before.timestamp(), only_count=dry_run)
+    return PurgedPlace(str(place.destination), tuple(run for run in runs if run.anything), sandbox=arrived)
+
+
+def retire(place: Place, checkpoint: Checkpoint, before: datetime) -> int:
+    """Do what `keep` says at the end of a run, here and at the job's other destinations; return of how many runs data was removed.
+
+    A destination at which another call is at work is left to that call. Raises StateError.
+    """
+    done = [remove_old(place, checkpoint, before)]
+    for other in places(place.folder.parent):
+        if other.folder != place.folder and other.exists:
+            try:
+                with opened(other) as others:
+                    done.append(remove_old(other, others, before))
+            except AgainError:
+                continue
+    return sum(len(one.runs) for one in done)
+
+
+def _due(place: Place, checkpoint: Checkpoint, before: datetime) -> Iterator[RunRow]:
+    for run in checkpoint.runs():
+        since = run.created if run.state == "planned" else run.ended
+        if (
+            run.state != "open"
+            and since is not None
+            and since < before.timestamp()
+            and any(_to_go(place.run(run.name)))
+        ):
+            yield run
+
+
+def _to_go(folder: Path) -> list[Path]:
+    """What of a run's folder is contact data."""
+    return [path for path in folder.iterdir() if path.name not in _STAYS] if folder.is_dir() else []
+
+
+def _counted(place: Place, checkpoint: Checkpoint, run: RunRow) -> PurgedRun:
+    folder = place.run(run.name)
+    return PurgedRun(
+        run=run.name,
+        date=run.date or None,
+        state=run.state,
+        events=_rows(folder / "outbox.parquet"),
+        refused=_rows(folder / "quarantine.parquet"),
+        answers=checkpoint.answers(run.run),
+    )
+
+
+def _rows(file: Path) -> int:
+    try:
+        return int(pq.read_metadata(file).num_rows)
+    except (OSError, pa.ArrowException):
+        return 0  # gone already, or so damaged that nobody reads it
+
+
+def _remove(place: Place, checkpoint: Checkpoint, run: RunRow) -> None:
+    if run.state == "planned":
+        _abandon(place, checkpoint, run)
+    checkpoint.forget_answers(run.run)
+    folder = place.run(run.name)
+    if place.purged(run.name) is None:
+        write_private(folder / PURGED, json.dumps({"at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}))
+        sync(folder)
+    for path in _to_go(folder):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    sync(folder)
+
+
+def _abandon(place: Place, checkpoint: Checkpoint, plan: RunRow) -> None:
+    """Close a plan that nobody has posted: what is pending of it was never sent."""
+    books = books_of(place, checkpoint, plan).to_json() if place.has_outbox(plan.name) else plan.books
+    checkpoint.update_run(plan.run, state="abandoned", exit=int(Exit.PARTIAL), books=books)
+    ledger.merge(place, checkpoint, replace(plan, state="abandoned"))

@@ -1,0 +1,64 @@
+"""How a person is found: among events by locator and keyValue, in raw rows by the text."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from urllib.parse import quote
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from etl.errors import JobError
+from etl.mapping.contact_lists import SUPPRESSED, read_lists
+from etl.outbox.locators import with_locators
+from etl.sql import connect
+
+_PHONE = re.compile(r"\+?[\d()\s./-]+")
+_DIGITS_OF_A_PHONE = 7
+_SHORT = 4  # a number of so few digits stands for many things in a row
+_NO_WORD = r"[^\pL\pN_]"
+
+
+class Traces:
+    """Persons to be found, by any of their locators or keyValues, each as it is written or as the SHA-256 of that.
+
+    E-mail addresses are compared without regard to case, phones by their digits, as in the lists of `contacts`.
+    """
+
+    def __init__(self, ids: Sequence[str]) -> None:
+        if not ids or not all(one.strip() for one in ids):
+            raise JobError(
+                "--contact names nobody", hint="say --contact ID, or --contact - for ids on stdin, one a line"
+            )
+        self._lists = read_lists([pa.array(ids, pa.string())], None)
+        self.pattern = "(?i)" + "|".join(form for one in ids for form in _forms(one.strip()))
+
+    def judge(self, events: pa.Table) -> npt.NDArray[np.bool_]:
+        """Say of events (`key`, `contact.<locator>`) which are theirs."""
+        return self._lists.judge(events)[SUPPRESSED]
+
+    def judge_bodies(self, keys: Sequence[str], bodies: Sequence[str]) -> list[bool]:
+        """Say of events, by keyValue and body, which are theirs."""
+        with connect(memory="200MB") as sql:
+            given = pa.table(
+                {"n": range(len(keys)), "key": pa.array(keys, pa.string()), "body": pa.array(bodies, pa.string())}
+            )
+            sql.register("given", given)
+            events = sql.sql(with_locators("FROM given", "n") + " ORDER BY n").to_arrow_table()
+        return [bool(one) for one in self.judge(events)]
+
+
+def _forms(one: str) -> list[str]:
+    """Return patterns (RE2) of the ways in which a raw row may hold an id; never as a part of a longer word or number."""
+    if one.isdecimal() and len(one) <= _SHORT:  # only as a whole value: a quantity of 17 is nobody's
+        return [rf'[:,;\t\[]\s*"?{one}"?\s*([,;\t}}\]]|$)', rf"^{one}[,;\t]"]
+    spelled = {one, json.dumps(one)[1:-1], json.dumps(one, ensure_ascii=False)[1:-1], quote(one, safe="")}
+    before = r"[^\pL\pN_.%+-]" if "@" in one else _NO_WORD
+    forms = [rf"(^|{before}|%2[0-9A-F]|%3[0-9A-F]){re.escape(form)}({_NO_WORD}|$)" for form in sorted(spelled)]
+    digits = re.sub(r"\D", "", one)
+    if _PHONE.fullmatch(one) and len(digits) >= _DIGITS_OF_A_PHONE:
+        forms.append(r"(^|[^0-9])" + r"[ ()./-]*".join(digits) + r"([^0-9]|$)")
+    return forms
