@@ -41,6 +41,7 @@ def add_rest(
     groups = {n: found for n, found in groups.items() if len(found)}
     if not groups:
         return 0
+    place.require_contact_data(root.name)
     read = read_origin(place.run(root.name))
     rest: dict[int, list[pa.Table]] = {n: [] for n in groups}
     with opened(job, place, root, read) as again:

@@ -55,9 +55,10 @@ def rejected(
 ) -> Iterator[Rejected]:
     """Look at what was refused: the `quarantine`, and the events that `dead` gives. `files` are those of the run's places.
 
-    Raises StateError where the run's folder has been purged.
+    Raises JobError where the run's contact data was removed, StateError where it is gone.
     """
     folder = place.run(run.name)
+    place.require_contact_data(run.name)
     if not (folder / "quarantine.parquet").exists():
         raise StateError(
             f"the quarantine of run {run.name} is gone: {folder}", hint="restore the state folder from a backup"

@@ -25,6 +25,7 @@ from etl.flow.run import Caller, Options, Talk
 from etl.flow.state import storing
 from etl.job.fingerprint import mapping_hash
 from etl.job.models import Job
+from etl.outbox.forget import with_bodies
 from etl.outbox.resent import write_again
 from etl.outbox.write import create_private, sync
 from etl.report.books import Books
@@ -77,7 +78,7 @@ class Resender(Caller):
     def _run_present(self, checkpoint: Checkpoint, done: list[Summary]) -> Summary:
         of = checkpoint.run(self._of.run)
         found = checkpoint.unknowns(of.run) if self._which is State.UNKNOWN else checkpoint.dead_letters(of.run)
-        seqs = [event.seq for event in found]
+        seqs = with_bodies(self.place.outbox(of.name), [event.seq for event in found])
         if not seqs:
             what = "unknown" if self._which is State.UNKNOWN else "rejected"
             note = f"no event of it is {what}: nothing to send again"

@@ -5,7 +5,7 @@ Identity, lane and place stay (hashes and numbers: the ledger and the books need
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import duckdb
@@ -37,6 +37,13 @@ def events_of(outbox: Path, judge: Judge, connection: duckdb.DuckDBPyConnection)
         events = pa.Table.from_batches([batch])
         found.append(events["seq"].to_numpy()[judge(events)])
     return np.sort(np.concatenate(found))
+
+
+def with_bodies(outbox: Path, seqs: Sequence[int]) -> list[int]:
+    """Return those of `seqs` (in order) whose events still have a body: only they can be sent again."""
+    rows = pq.read_table(outbox, columns=["seq"], filters=[("body", "==", NO_BODY)])
+    gone = frozenset(rows["seq"].to_pylist())
+    return [seq for seq in seqs if seq not in gone]
 
 
 def blank_events(outbox: Path, seqs: Seqs, folder: Path) -> None:

@@ -130,7 +130,10 @@ def test_contact_data_of_a_run_that_ended_longer_ago_than_keep_goes_at_the_end_o
     ended = people.call("run")
     assert ended.exit == 0
     assert "contact data of 1 run from more than 30 days ago was removed" in ended.err
-    assert _files(people) == {"000001": {"purged.json"}, "000002": {"outbox.parquet", "quarantine.parquet"}}
+    assert _files(people) == {
+        "000001": {"purged.json", "inputs.json"},
+        "000002": {"outbox.parquet", "quarantine.parquet", "inputs.json"},
+    }
 
 
 def test_what_is_younger_than_keep_stays(people: Shop) -> None:
@@ -138,7 +141,7 @@ def test_what_is_younger_than_keep_stays(people: Shop) -> None:
     _aged(people, 29)
     ended = people.call("run")
     assert "removed" not in ended.err
-    assert _files(people) == {"000001": {"outbox.parquet", "quarantine.parquet"}}
+    assert _files(people) == {"000001": {"outbox.parquet", "quarantine.parquet", "inputs.json"}}
     people.job += "keep: 28d\n"
     assert "contact data of 1 run from more than 28 days ago" in people.call("run").err
 
@@ -196,7 +199,7 @@ def test_what_a_rehearsal_left_elsewhere_goes_as_well(people: Shop) -> None:
         database.execute("UPDATE accepted SET at = at - ?", (31 * DAY,))
     people.api = real
     assert "contact data of 1 run " in people.call("run").err
-    assert {file.name for file in next((sandbox / "runs").iterdir()).iterdir()} == {"purged.json"}
+    assert {file.name for file in next((sandbox / "runs").iterdir()).iterdir()} == {"purged.json", "inputs.json"}
     with closing(sqlite3.connect(sandbox / "sandbox.sqlite")) as database:
         assert list(database.execute("SELECT DISTINCT key, body FROM accepted")) == [("", "{}")]
     assert ANN.encode() not in (sandbox / "sandbox.sqlite").read_bytes()
@@ -210,15 +213,13 @@ def test_the_end_of_a_backfill_takes_old_data_away_too(people: Shop) -> None:
     _aged(people, 31)
     ended = people.call("run", "--from", "2026-11-20", "--to", "2026-11-21")
     assert ended.exit == 0
-    assert _files(people)["000001"] == {"purged.json"}
+    assert _files(people)["000001"] == {"purged.json", "inputs.json"}
 
 
 def test_what_the_api_said_of_refused_events_is_forgotten_and_their_status_stays(
     people: Shop, serve: Callable[..., Child]
 ) -> None:
-    people.api = serve("picky", check_types=True, repeat_409=3600.0).url
-    people.job = JOB.replace("{type: pageViewed, page: {location: url}}", "{type: searchRequest, search: \"'shoes'\"}")
-    rejected = people.call("run").json["rejected"]
+    rejected = _picky(people, serve)
     assert rejected == 8  # the API takes the same search of a contact once
     assert people.call("purge", "--older-than", "0s").json["destinations"][0]["runs"][0]["answers"] == rejected
     with closing(sqlite3.connect(_place(people) / "checkpoint.sqlite")) as database:
@@ -299,7 +300,7 @@ def test_a_purge_that_was_killed_is_finished_by_the_next(at: int, people: Shop) 
     people.call("run")
     _killed(people, at, "--older-than", "0s")
     assert people.call("purge", "--older-than", "0s").exit == 0
-    assert _files(people) == {"000001": {"purged.json"}}
+    assert _files(people) == {"000001": {"purged.json", "inputs.json"}}
     assert people.call("run").json["delivered"] == 10
 
 
@@ -443,3 +444,38 @@ def test_a_person_goes_from_what_the_stand_in_accepted(people: Shop) -> None:
     ended = people.call("purge", "--contact", ANN)
     assert ended.json["destinations"][0]["sandbox"] == 5
     assert _mentions(people, ANN)[ANN] == 0
+
+
+# Rejects of what is gone
+
+
+def _picky(people: Shop, serve: Callable[..., Child]) -> int:
+    """Let the API refuse some events of both people; return how many."""
+    people.api = serve("picky", check_types=True, repeat_409=3600.0).url
+    people.job = JOB.replace("{type: pageViewed, page: {location: url}}", "{type: searchRequest, search: \"'shoes'\"}")
+    return int(people.call("run").json["rejected"])
+
+
+@pytest.mark.parametrize(
+    "asked", [[], ["--export", "back.csv"], ["--dead-letters", "--resend"]], ids=["look", "export", "resend"]
+)
+def test_rejects_of_a_run_whose_data_was_removed_say_so(
+    asked: list[str], people: Shop, serve: Callable[..., Child]
+) -> None:
+    assert _picky(people, serve)
+    people.call("purge", "--older-than", "0s")
+    ended = people.call("rejects", *(str(people.folder / one) if one.endswith(".csv") else one for one in asked))
+    assert (ended.exit, "was removed on 20" in ended.err) == (2, True), ended.err
+
+
+def test_dead_letters_of_a_person_who_was_taken_out_are_not_sent_again(
+    people: Shop, serve: Callable[..., Child]
+) -> None:
+    assert _picky(people, serve) == 8
+    people.call("purge", "--contact", "cust-0")
+    assert people.call("rejects").json["rejected"] == 8
+    resent = people.call("rejects", "--dead-letters", "--resend")
+    assert resent.json["events"] == 4  # those of the other
+    people.call("purge", "--contact", "cust-1")
+    again = people.call("rejects", "--run", "1", "--dead-letters", "--resend")
+    assert "nothing to send again" in again.err
