@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
+from etl.cli.json_log import JsonLog
+from etl.cli.metrics import MetricsFile
 from etl.cli.options import only_of, refuse_contradictions
 from etl.cli.progress import shown_progress
 from etl.delivery.post import StopFlag
-from etl.errors import ClickreplayError
+from etl.errors import ClickreplayError, Exit
 from etl.flow.days import DaysCaller
 from etl.flow.plan import Choice
 from etl.flow.run import Caller, Options, Talk
@@ -22,6 +24,8 @@ from etl.job.days import Asked, days_of
 from etl.job.read import read_job
 from etl.report.days import DaysSummary, days_to_text
 from etl.report.summary import Summary, to_text
+
+_T = TypeVar("_T")
 
 
 def call(
@@ -32,18 +36,23 @@ def call(
     sample: int | None,
     *,
     as_json: bool,
+    as_log: bool,
+    metrics_file: Path | None,
     posts: bool,
     **options: Any,
 ) -> int:
     """Plan or run a job and print its summary; return the exit code. With `as_json` an error is an object on stdout too."""
     return answered(
-        lambda: _call(job_file, overrides, asked, only, sample, as_json=as_json, posts=posts, options=options),
+        lambda: _call(
+            job_file, overrides, asked, only, sample, as_json, as_log, metrics_file, posts=posts, options=options
+        ),
         as_json=as_json,
+        log=JsonLog(job_file.stem) if as_log else None,
     )
 
 
-def answered(call: Callable[[], int], *, as_json: bool) -> int:
-    """Return what a call returns; with `as_json` an error is an object on stdout too."""
+def answered(call: Callable[[], int], *, as_json: bool, log: JsonLog | None = None) -> int:
+    """Return what a call returns; with `as_json` an error is an object on stdout too, with `log` a line there and no words."""
     try:
         return call()
     except ClickreplayError as error:
@@ -52,6 +61,9 @@ def answered(call: Callable[[], int], *, as_json: bool) -> int:
             click.echo(
                 json.dumps({"guard": getattr(error, "guard", None), "stopped": stopped, "exit": int(error.exit)})
             )
+        if log is not None:
+            log.failed(error)
+            return int(error.exit)
         raise
 
 
@@ -61,8 +73,10 @@ def _call(
     asked: Asked,
     only: str | None,
     sample: int | None,
-    *,
     as_json: bool,
+    as_log: bool,
+    metrics_file: Path | None,
+    *,
     posts: bool,
     options: dict[str, Any],
 ) -> int:
@@ -78,19 +92,52 @@ def _call(
         caller = Caller(job, choice, Options(**options), talk, stop)
         return caller.run() if posts else caller.plan()
 
-    return posted(made, as_json=as_json)
+    log = JsonLog(job.job) if as_log else None
+    if metrics_file is None:
+        return posted(made, as_json=as_json, log=log)
+    metrics = MetricsFile(metrics_file, job)
+    try:
+        return posted(made, as_json=as_json, log=log, metrics=metrics)
+    except ClickreplayError as error:
+        metrics.failed(error.exit)
+        raise
+    except Exception:
+        metrics.failed(Exit.BUG)
+        raise
 
 
-def posted(make: Callable[[Talk, StopFlag], Summary | DaysSummary], *, as_json: bool) -> int:
+def posted(
+    make: Callable[[Talk, StopFlag], Summary | DaysSummary],
+    *,
+    as_json: bool,
+    log: JsonLog | None = None,
+    metrics: MetricsFile | None = None,
+) -> int:
     """Make a plan or run with its progress shown and signals turned into a drain; print its summary; return the exit code."""
     stop = StopFlag()
     summary: Summary | DaysSummary
-    with shown_progress() as progress, _drained_by_signals(stop):
-        summary = make(Talk(progress.planning, progress.posting, progress.say, progress.days), stop)
+    with shown_progress() if log is None else nullcontext(log) as progress, _drained_by_signals(stop):
+        posting = progress.posting if metrics is None else _both(progress.posting, metrics.posting)
+        days = progress.days if metrics is None else _both(progress.days, metrics.days)
+        begun = (lambda *_: None) if log is None else log.begun
+        summary = make(Talk(progress.planning, posting, progress.say, days, begun), stop)
+    if metrics is not None:
+        metrics.ended(summary)
     if as_json:
         click.echo(json.dumps(summary.to_json()))
-    click.echo(days_to_text(summary) if isinstance(summary, DaysSummary) else to_text(summary), err=as_json)
+    if log is not None:
+        log.ended(summary.to_json())
+    else:
+        click.echo(days_to_text(summary) if isinstance(summary, DaysSummary) else to_text(summary), err=as_json)
     return int(summary.exit)
+
+
+def _both(one: Callable[[_T], None], other: Callable[[_T], None]) -> Callable[[_T], None]:
+    def told(progress: _T) -> None:
+        one(progress)
+        other(progress)
+
+    return told
 
 
 @contextmanager

@@ -33,6 +33,19 @@ LAST = click.option(
 FROM = click.option("--from", "since", metavar="DATE", help="All days from this one on, oldest first: a backfill.")
 TO = click.option("--to", "until", metavar="DATE", help="With --from: the last day [default: yesterday].")
 JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout and nothing else there.")
+LOG_FORMAT = click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="What stderr gets: text for people, or a JSON object a line.",
+)
+METRICS = click.option(
+    "--metrics-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="PATH",
+    help="Write metrics for Prometheus (node_exporter's textfile collector).",
+)
 ONLY = click.option("--only", metavar="ID[,ID]", help="Keep these keyValues only: a trial on your own contact.")
 SAMPLE = click.option("--sample", type=click.IntRange(min=1), metavar="N", help="Keep N events only: a trial.")
 REQUIRE_STATE = click.option(

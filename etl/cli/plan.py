@@ -7,12 +7,28 @@ from pathlib import Path
 import click
 
 from etl.cli.call import call
-from etl.cli.options import DATE, FROM, JOB, JSON, LAST, NEW_STATE, ONLY, REQUIRE_STATE, SAMPLE, SET, STATE, TO, options
+from etl.cli.options import (
+    DATE,
+    FROM,
+    JOB,
+    JSON,
+    LAST,
+    LOG_FORMAT,
+    METRICS,
+    NEW_STATE,
+    ONLY,
+    REQUIRE_STATE,
+    SAMPLE,
+    SET,
+    STATE,
+    TO,
+    options,
+)
 from etl.job.days import Asked
 
 
 @click.command("plan", short_help="Read the inputs and write the outbox: everything but the posting.")
-@options(JOB, DATE, LAST, FROM, TO, ONLY, SAMPLE, SET, STATE, REQUIRE_STATE, NEW_STATE, JSON)
+@options(JOB, DATE, LAST, FROM, TO, ONLY, SAMPLE, SET, STATE, REQUIRE_STATE, NEW_STATE, JSON, LOG_FORMAT, METRICS)
 def plan(
     job_file: Path,
     day: str | None,
@@ -26,6 +42,8 @@ def plan(
     require_state: bool,
     new_state: bool,
     as_json: bool,
+    log_format: str,
+    metrics_file: Path | None,
 ) -> int:
     """Read the inputs of JOB and write the outbox that `run` posts; exit with 5 where `run` would be stopped by a guard.
 
@@ -39,6 +57,8 @@ def plan(
         only,
         sample,
         as_json=as_json,
+        as_log=log_format == "json",
+        metrics_file=metrics_file,
         posts=False,
         state=state,
         require_state=require_state and not new_state,

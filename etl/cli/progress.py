@@ -84,30 +84,28 @@ def shown_progress() -> Iterator[Shown]:
 
 
 class _Plain:
-    """A line at the start of each step and one a minute."""
+    """A line a minute at most: a short call says nothing but its summary."""
 
     def __init__(self) -> None:
-        self._step = ""
-        self._last = 0.0
+        self._last = time.monotonic()
 
     def planning(self, doing: str, rows: int) -> None:
-        self._line(doing, f"{doing}: {rows:,} rows")
+        self._line(f"{doing}: {rows:,} rows")
 
     def posting(self, progress: Posting) -> None:
         left = f", {progress.rate:,.1f} requests/s" if progress.rate else ""
-        self._line("posting", f"posting: {progress.done:,} of {progress.total:,} events{left}")
+        self._line(f"posting: {progress.done:,} of {progress.total:,} events{left}")
 
     def days(self, progress: DaysProgress) -> None:
-        # One step for all days: the line a minute is for the whole.
-        self._line("days", f"{whole(progress)}; {today(progress)}")
+        self._line(f"{whole(progress)}; {today(progress)}")
 
     def say(self, line: str) -> None:
         click.echo(line, err=True)
 
-    def _line(self, step: str, line: str) -> None:
+    def _line(self, line: str) -> None:
         now = time.monotonic()
-        if step != self._step or now - self._last >= _PLAIN_EVERY:
-            self._step, self._last = step, now
+        if now - self._last >= _PLAIN_EVERY:
+            self._last = now
             click.echo(line, err=True)
 
 

@@ -7,7 +7,23 @@ from pathlib import Path
 import click
 
 from etl.cli.call import call
-from etl.cli.options import DATE, FROM, JOB, JSON, LAST, NEW_STATE, ONLY, REQUIRE_STATE, SAMPLE, SET, STATE, TO, options
+from etl.cli.options import (
+    DATE,
+    FROM,
+    JOB,
+    JSON,
+    LAST,
+    LOG_FORMAT,
+    METRICS,
+    NEW_STATE,
+    ONLY,
+    REQUIRE_STATE,
+    SAMPLE,
+    SET,
+    STATE,
+    TO,
+    options,
+)
 from etl.job.days import Asked
 
 
@@ -34,6 +50,8 @@ from etl.job.days import Asked
     REQUIRE_STATE,
     NEW_STATE,
     JSON,
+    LOG_FORMAT,
+    METRICS,
 )
 def run(
     job_file: Path,
@@ -53,6 +71,8 @@ def run(
     require_state: bool,
     new_state: bool,
     as_json: bool,
+    log_format: str,
+    metrics_file: Path | None,
 ) -> int:
     """Post the events of JOB: what an earlier call left first, then what its inputs hold more.
 
@@ -67,6 +87,8 @@ def run(
         only,
         sample,
         as_json=as_json,
+        as_log=log_format == "json",
+        metrics_file=metrics_file,
         posts=not plan_only,
         state=state,
         require_state=require_state and not new_state,

@@ -52,6 +52,7 @@ class Talk:
     posting: Callable[[Posting], None]
     say: Callable[[str], None]
     days: Callable[[DaysProgress], None] = lambda _: None
+    begun: Callable[[str | None, str | None], None] = lambda *_: None  # the run (None before its plan) and its date
 
 
 class Caller:
@@ -100,6 +101,7 @@ class Caller:
     def run_in(self, checkpoint: Checkpoint) -> Summary:
         """Do what `run` does, for a caller who holds the lock and the checkpoint already."""
         done: list[Summary] = []
+        self.talk.begun(None, self.choice.date or None)
         unfinished = self._open_run(checkpoint)
         if self.options.plan is not None:
             named = self._named_plan(checkpoint, self.options.plan)
@@ -278,6 +280,7 @@ class Caller:
 
     def _post(self, checkpoint: Checkpoint, run: RunRow) -> Summary:
         """Post what is pending of a run, as far as its guards and the API let it."""
+        self.talk.begun(run.name, run.date or None)
         if run.state == "planned" and (stopped := self._guard(run)):
             return self._summary(checkpoint, run, stopped)
         try:

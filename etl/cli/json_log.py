@@ -1,0 +1,93 @@
+"""`--log-format json`: a line of JSON on stderr for whatever a call tells, each with job, run and date."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+from etl.delivery.post import Progress as Posting
+from etl.errors import ClickreplayError
+from etl.flow.progress import DaysProgress
+
+_EVERY = 60.0  # seconds
+
+
+class _Lines(logging.Formatter):
+    """A record as one JSON object; `context` stands in every line."""
+
+    def __init__(self, context: dict[str, Any]) -> None:
+        super().__init__()
+        self._context = context
+
+    def format(self, record: logging.LogRecord) -> str:
+        told: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            **self._context,
+            "message": record.getMessage(),
+            **getattr(record, "fields", {}),
+        }
+        if record.exc_info:
+            told["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(told, ensure_ascii=False)
+
+
+class JsonLog:
+    """What a call tells, as lines of JSON: progress once a minute at most."""
+
+    def __init__(self, job: str) -> None:
+        self._context: dict[str, Any] = {"job": job, "run": None, "date": None}
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(_Lines(self._context))
+        self._logger = logging.Logger("clickreplay")
+        self._logger.addHandler(handler)
+        self._last = time.monotonic()
+
+    def begun(self, run: str | None, date: str | None) -> None:
+        """From now on it is about this run and this date."""
+        self._context.update(run=run, date=date)
+
+    def planning(self, doing: str, rows: int) -> None:
+        """Rows read so far."""
+        self._progress(doing, rows=rows)
+
+    def posting(self, progress: Posting) -> None:
+        """Events posted so far."""
+        self._progress("posting", **_numbers(progress))
+
+    def days(self, progress: DaysProgress) -> None:
+        """How far a call on many days is."""
+        self._context.update(date=str(progress.day))
+        counts = {"rows" if progress.doing != "posting" else "done": progress.done, "total": progress.total}
+        self._progress(progress.doing, day=progress.number, days=progress.of, rate=round(progress.rate, 1), **counts)
+
+    def say(self, line: str) -> None:
+        """A line for people."""
+        warning = line.startswith("warning: ")
+        self._logger.log(logging.WARNING if warning else logging.INFO, "%s", line.removeprefix("warning: "))
+
+    def ended(self, summary: dict[str, Any]) -> None:
+        """The summary, as the last line."""
+        self._log(logging.INFO if summary["exit"] == 0 else logging.WARNING, "ended", summary=summary)
+
+    def failed(self, error: ClickreplayError) -> None:
+        """An error in the place of a summary."""
+        self._log(logging.ERROR, error.message, hint=error.hint, exit=int(error.exit))
+
+    def _progress(self, doing: str, **fields: object) -> None:
+        now = time.monotonic()
+        if now - self._last >= _EVERY:
+            self._last = now
+            self._log(logging.INFO, doing, **fields)
+
+    def _log(self, level: int, message: str, **fields: object) -> None:
+        self._logger.log(level, "%s", message, extra={"fields": fields})
+
+
+def _numbers(progress: Posting) -> dict[str, object]:
+    names = ("done", "total", "delivered", "rejected", "unknown", "waiting")
+    return {"rate": round(progress.rate, 1), **{name: getattr(progress, name) for name in names}}

@@ -1,0 +1,85 @@
+"""`--metrics-file`: the file that node_exporter's textfile collector picks up, replaced whole while a call works and at its end."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import click
+
+from etl.delivery.post import Progress as Posting
+from etl.errors import Exit, JobError
+from etl.flow.progress import DaysProgress
+from etl.flow.state import destination_of
+from etl.job.models import Job
+from etl.report.days import DaysSummary
+from etl.report.metrics import Sample, books_samples, end_samples, render, value_in
+from etl.report.summary import Summary
+
+_EVERY = 15.0  # seconds: a common scrape interval
+
+
+class MetricsFile:
+    """The file of one job. Raises JobError where it cannot be written at the start; later that is a warning."""
+
+    def __init__(self, path: Path, job: Job) -> None:
+        self._path = path
+        self._labels = {"job": job.job, "destination": str(destination_of(job))}
+        before = path.read_text("utf-8", "replace") if path.is_file() else ""
+        self._success, self._code = value_in(before, "last_success_timestamp_seconds"), value_in(before, "exit_code")
+        self._last = 0.0
+        try:
+            self._write([Sample("running", 1), *self._known()])
+        except OSError as error:
+            raise JobError(
+                f"--metrics-file: {path} cannot be written: {error.strerror}",
+                hint="name a file in a folder that is there",
+            ) from error
+
+    def posting(self, progress: Posting) -> None:
+        """Note how far the posting is, four times a minute at most."""
+        if time.monotonic() - self._last < _EVERY:
+            return
+        verdicts = {
+            "delivered": progress.delivered,
+            "rejected": progress.rejected,
+            "unknown": progress.unknown,
+            "pending": progress.total - progress.done,
+        }
+        samples = [Sample("verdicts", count, {"verdict": name}) for name, count in verdicts.items()]
+        self._try([Sample("running", 1), Sample("rate", progress.rate), *samples, *self._known()])
+
+    def days(self, progress: DaysProgress) -> None:
+        """Note how fast a call on many days goes, four times a minute at most."""
+        if time.monotonic() - self._last >= _EVERY:
+            self._try([Sample("running", 1), Sample("rate", progress.rate), *self._known()])
+
+    def ended(self, summary: Summary | DaysSummary) -> None:
+        """Note the books of the call and its code."""
+        total = summary.total if isinstance(summary, DaysSummary) else summary
+        verdicts = {name: getattr(total, name) for name in ("delivered", "rejected", "unknown", "pending")}
+        counts = books_samples(total.books, verdicts, total.requests, total.resent, total.seconds)
+        self._try([*counts, *end_samples(summary.exit, time.time(), self._success)])
+
+    def failed(self, code: Exit) -> None:
+        """Note the code of a call that has no books."""
+        self._try(end_samples(code, time.time(), self._success))
+
+    def _known(self) -> list[Sample]:
+        known = {"last_success_timestamp_seconds": self._success, "exit_code": self._code}
+        return [Sample(name, value) for name, value in known.items() if value is not None]
+
+    def _try(self, samples: list[Sample]) -> None:
+        try:
+            self._write(samples)
+        except OSError as error:
+            click.echo(f"warning: --metrics-file: {self._path} cannot be written: {error.strerror}", err=True)
+
+    def _write(self, samples: list[Sample]) -> None:
+        self._last = time.monotonic()
+        # The collector reads *.prom only, so it never sees the part; it runs as another user, so all may read.
+        part = self._path.with_name(f".{self._path.name}.part")
+        part.write_text(render(samples, self._labels), "utf-8")
+        part.chmod(0o644)
+        os.replace(part, self._path)  # noqa: PTH105
