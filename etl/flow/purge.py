@@ -83,6 +83,8 @@ class _Kept:
     def purge(self, *, dry_run: bool) -> PurgedRun:
         events, withdrawn, answers = self._events(dry_run=dry_run)
         refused = self._refused(dry_run=dry_run)
+        if not dry_run:
+            self._forget_lines()
         run = self._run
         return PurgedRun(run.name, run.date or None, run.state, events, refused, answers, withdrawn)
 
@@ -105,6 +107,16 @@ class _Kept:
             checkpoint.forget_answers(run, seqs)
             blank_events(self._outbox, seqs, self._passing)
         return len(seqs), pending, answers
+
+    def _forget_lines(self) -> None:
+        """Take their lines out of what a replay keeps of its carts."""
+        for file in self._outbox.parent.glob("lines-*.parquet"):
+            if self._without_lines(pq.read_table(file)).num_rows < pq.read_metadata(file).num_rows:
+                rewrite(file, self._without_lines, self._passing)
+
+    def _without_lines(self, rows: pa.Table) -> pa.Table:
+        known = [name for name in rows.column_names if name == "key" or name.startswith("contact.")]
+        return rows.filter(pa.array(~self._traces.judge(rows.select(known)))) if "key" in known else rows
 
     def _refused(self, *, dry_run: bool) -> int:
         """Rows of the quarantine whose original holds an id of theirs: place and reasons stay."""

@@ -479,3 +479,26 @@ def test_dead_letters_of_a_person_who_was_taken_out_are_not_sent_again(
     people.call("purge", "--contact", "cust-1")
     again = people.call("rejects", "--run", "1", "--dead-letters", "--resend")
     assert "nothing to send again" in again.err
+
+
+def test_lines_that_a_replay_keeps_of_its_carts_go_with_the_person(people: Shop) -> None:
+    people.job = JOB.replace(
+        "  - {type: pageViewed, page: {location: url}}",
+        "  - type: cartUpdated\n    lines: [user, time]\n    recycleStateId: user\n"
+        '    products: {productId: url, quantity: "1", price: price}',
+    )
+    rows = [{**row, "time": "2026-11-20T10:00:00Z", "price": "1" if n > 1 else "?"} for n, row in enumerate(_visits(6))]
+    people.write(rows)
+    people.call("run")
+    exported = people.folder.parent / "back.csv"
+    people.call("rejects", "--export", str(exported))
+    exported.write_text(exported.read_text("utf-8").replace("?", "1"), "utf-8")
+    assert people.call("rejects", "--replay", str(exported)).json["delivered"] == 2
+    kept = list(_place(people).glob("runs/*/lines-*.parquet"))
+    assert kept
+    assert people.call("purge", "--contact", ANN).exit == 0
+    assert (_mentions(people, ANN)[ANN], _mentions(people, BOB)[BOB] > 0) == (0, True)
+    assert sum(pq.read_metadata(file).num_rows for file in kept) == 3
+    _aged(people, 31)
+    people.call("purge")
+    assert _mentions(people, BOB)[BOB] == 0
