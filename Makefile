@@ -18,7 +18,7 @@ demo: $(VENV)/.done  ## the main job on data/sample/ against the built-in stand-
 	$(BIN)/clickreplay run jobs/shop.yaml --state $(DEMO_STATE)
 
 test: $(VENV)/.done  ## all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(VENV)/.done  ## ruff, and the one way through the house
 	$(BIN)/ruff check .

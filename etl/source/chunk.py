@@ -16,7 +16,7 @@ Ints = npt.NDArray[np.int64]
 KEPT_TEXT = 10_000
 
 #: Rows of a batch, at most (about: a row that explodes into more elements than this stays whole).
-BATCH_ROWS = 131_072
+BATCH_ROWS = 98_304
 
 
 @dataclass(frozen=True, slots=True)
