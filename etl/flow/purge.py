@@ -126,16 +126,16 @@ class _Kept:
         with pq.ParquetFile(self._quarantine) as file:
             for group in range(file.num_row_groups):
                 originals = file.read_row_group(group, columns=["original"])["original"]
-                count += pc.sum(pc.fill_null(self._found(originals), False)).as_py() or 0
+                count += pc.sum(self._theirs(originals)).as_py() or 0
         if count and not dry_run:
             rewrite(self._quarantine, self._without_originals, self._passing)
         return count
 
-    def _found(self, originals: pa.ChunkedArray) -> pa.ChunkedArray:
-        return pc.match_substring_regex(originals, self._traces.pattern)
+    def _theirs(self, originals: pa.ChunkedArray) -> pa.ChunkedArray:
+        return pc.fill_null(self._traces.judge_texts(originals), False)
 
     def _without_originals(self, rows: pa.Table) -> pa.Table:
-        theirs = pc.fill_null(self._found(rows["original"]), False)
+        theirs = self._theirs(rows["original"])
         at = rows.column_names.index("original")
         kept = pc.if_else(theirs, pa.scalar(None, pa.string()), rows["original"])
         return rows.set_column(at, rows.schema.field(at), kept)

@@ -10,6 +10,7 @@ from urllib.parse import quote
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from etl.errors import JobError
 from etl.mapping.contact_lists import SUPPRESSED, read_lists
@@ -19,6 +20,7 @@ from etl.sql import connect
 _PHONE = re.compile(r"\+?[\d()\s./-]+")
 _DIGITS_OF_A_PHONE = 7
 _SHORT = 4  # a number of so few digits stands for many things in a row
+_FORMS_AT_ONCE = 50  # RE2 refuses a pattern that grows too large, which some hundreds of these are
 _NO_WORD = r"[^\pL\pN_]"
 
 
@@ -34,11 +36,20 @@ class Traces:
                 "--contact names nobody", hint="say --contact ID, or --contact - for ids on stdin, one a line"
             )
         self._lists = read_lists([pa.array(ids, pa.string())], None)
-        self.pattern = "(?i)" + "|".join(form for one in ids for form in _forms(one.strip()))
+        forms = [form for one in dict.fromkeys(one.strip() for one in ids) for form in _forms(one)]
+        parts = (forms[start : start + _FORMS_AT_ONCE] for start in range(0, len(forms), _FORMS_AT_ONCE))
+        self._patterns = ["(?i)" + "|".join(part) for part in parts]
 
     def judge(self, events: pa.Table) -> npt.NDArray[np.bool_]:
         """Say of events (`key`, `contact.<locator>`) which are theirs."""
         return self._lists.judge(events)[SUPPRESSED]
+
+    def judge_texts(self, texts: pa.ChunkedArray) -> pa.ChunkedArray:
+        """Say of raw rows which hold an id of theirs; null where there is no text."""
+        found = pc.match_substring_regex(texts, self._patterns[0])
+        for pattern in self._patterns[1:]:
+            found = pc.or_(found, pc.match_substring_regex(texts, pattern))
+        return found
 
     def judge_bodies(self, keys: Sequence[str], bodies: Sequence[str]) -> list[bool]:
         """Say of events, by keyValue and body, which are theirs."""

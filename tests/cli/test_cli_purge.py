@@ -338,6 +338,18 @@ def test_a_person_is_found_by_any_locator_and_taken_out_of_all_that_is_kept(know
     assert (left[ANN], left[BOB]) == (1 if known_by == "hash" else 0, 8)
 
 
+def test_many_persons_go_at_once(people: Shop) -> None:
+    people.call("run")
+    ids = [*(f"person-{n}@example.com" for n in range(1500)), ANN, *(f"+380 50 222 {n:04d}" for n in range(500))]
+    call = subprocess.run(
+        people.arguments("purge", "--contact", "-", "--json"),
+        env=people.env, input="\n".join(ids), capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert call.returncode == 0, call.stderr
+    (run,) = json.loads(call.stdout)["destinations"][0]["runs"]
+    assert (run["events"], run["refused"]) == (5, 1)
+
+
 def test_refused_rows_lose_their_originals_and_keep_place_and_reasons(people: Shop) -> None:
     people.call("run")
     (file,) = _place(people).glob("runs/*/quarantine.parquet")
