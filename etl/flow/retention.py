@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,14 +29,16 @@ _STAYS = frozenset({PURGED, "inputs.json"})
 def remove_old(place: Place, checkpoint: Checkpoint, before: datetime, *, dry_run: bool = False) -> PurgedPlace:
     """Take away the contact data of runs that ended before a moment, and of plans that were made before it and never posted.
 
-    Unfinished runs are left alone. A plan that is never posted has sent nothing: it is closed as abandoned. Of a run all goes, or it
-    says that all is to go and the next call takes the rest: the mark in its folder comes first. Raises StateError.
+    Unfinished runs are left alone, and so is what an unfinished replay goes back to. A plan that is never posted has sent nothing: it
+    is closed as abandoned. Of a run all goes, or it says that all is to go and the next call takes the rest: the mark in its folder
+    comes first. Raises StateError.
     """
     runs: list[PurgedRun] = []
     for run in _due(place, checkpoint, before):
         if not runs and not dry_run:
             # Until now a lost file of the ledger could be made again from its run's outbox.
-            ledger.whole(place, checkpoint)
+            with storing(place.folder):
+                ledger.whole(place, checkpoint)
         runs.append(_counted(place, checkpoint, run))
         if not dry_run:
             with storing(place.folder):
@@ -64,15 +66,27 @@ def retire(place: Place, checkpoint: Checkpoint, before: datetime) -> int:
 
 
 def _due(place: Place, checkpoint: Checkpoint, before: datetime) -> Iterator[RunRow]:
-    for run in checkpoint.runs():
+    runs = checkpoint.runs()
+    needed = _needed(runs)
+    for run in runs:
         since = run.created if run.state == "planned" else run.ended
         if (
             run.state != "open"
+            and run.run not in needed
             and since is not None
             and since < before.timestamp()
             and any(_to_go(place.run(run.name)))
         ):
             yield run
+
+
+def _needed(runs: Sequence[RunRow]) -> set[int]:
+    """The runs that an unfinished replay goes back to: the one that read the inputs, and all replays of its rejects."""
+    roots: dict[int, int] = {}
+    for run in runs:  # what is replayed is older
+        roots[run.run] = run.run if run.of is None else roots[run.of]
+    busy = {roots[run.run] for run in runs if run.state == "open" and run.of is not None}
+    return {number for number, root in roots.items() if root in busy}
 
 
 def _to_go(folder: Path) -> list[Path]:

@@ -493,6 +493,17 @@ def test_dead_letters_of_a_person_who_was_taken_out_are_not_sent_again(
     assert "nothing to send again" in again.err
 
 
+def test_a_run_whose_replay_is_unfinished_is_left_alone(people: Shop, serve: Callable[..., Child]) -> None:
+    rejected = _picky(people, serve)
+    assert people.call("rejects", "--dead-letters", "--resend", "--limit", "3").exit == 75
+    _aged(people, 31)
+    assert people.call("purge").json["destinations"][0]["runs"] == []
+    resent = people.call("rejects", "--run", "1", "--dead-letters", "--resend")
+    assert (resent.exit, resent.json["events"], resent.json["pending"]) == (3, rejected, 0), resent.err
+    people.call("purge")
+    assert _files(people)["000001"] == {"purged.json", "inputs.json"}  # nothing needs it any more
+
+
 def test_lines_that_a_replay_keeps_of_its_carts_go_with_the_person(people: Shop) -> None:
     people.job = JOB.replace(
         "  - {type: pageViewed, page: {location: url}}",
