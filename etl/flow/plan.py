@@ -273,10 +273,15 @@ class _Planner:
         return run if run.of is None else self._root(run.of)
 
     def _relatives(self) -> list[Path]:
-        """The outboxes of the run whose rejects are replayed, and of its other replays: with this plan they are one."""
+        """The outboxes of the run whose rejects are replayed, and of its other replays: with this plan they are one.
+
+        Raises JobError where they were purged: an event of another row, in the same second, would pass for an older form of this one.
+        """
         if self.choice.replay is None:
             return []
         runs = self._family(self._root(self.choice.replay.of_number))
+        for run in runs:
+            self.place.require_contact_data(run.name)
         return [self.place.outbox(run.name) for run in runs if self.place.has_outbox(run.name)]
 
     def _family(self, root: RunRow) -> list[RunRow]:

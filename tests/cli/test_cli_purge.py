@@ -480,6 +480,23 @@ def test_rejects_of_a_run_whose_data_was_removed_say_so(
     assert (ended.exit, "was removed on 20" in ended.err) == (2, True), ended.err
 
 
+def test_a_replay_of_a_run_whose_data_was_removed_says_so_and_loses_nothing(people: Shop, record: Records) -> None:
+    """Without the run's outbox a mended row would pass for another version of the one that was sent in the same second."""
+    good, bad = ({**_visits(1)[0], "url": url} for url in ("https://shop.example/a", ""))
+    people.write([good, bad])
+    assert people.call("run").json["invalid"] == 1
+    exported = people.folder.parent / "back.csv"
+    people.call("rejects", "--export", str(exported))
+    mended = exported.read_text("utf-8").replace(
+        "Ann@Example.com,+380 50 111 22 33,,", "Ann@Example.com,+380 50 111 22 33,/b,"
+    )
+    exported.write_text(mended, "utf-8")
+    people.call("purge", "--older-than", "0s")
+    ended = people.call("rejects", "--replay", str(exported))
+    assert (ended.exit, "was removed on 20" in ended.err) == (2, True), (ended.json, mended)
+    assert record().accepted() == 1
+
+
 def test_dead_letters_of_a_person_who_was_taken_out_are_not_sent_again(
     people: Shop, serve: Callable[..., Child]
 ) -> None:
