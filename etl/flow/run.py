@@ -132,11 +132,9 @@ class Caller:
         """Post the present plan, unless it is finished already."""
         try:
             inputs = self.inputs()
-        except InputError as error:
+        except MissingInputError as error:
             if done:  # the run that was cut has ended well; that its input is gone is no fault of it
                 return replace(done[0], notes=(*done[0].notes, f"{error.message}; nothing new was planned"))
-            if not isinstance(error, MissingInputError):
-                raise
             finished = self._finished_of_date(checkpoint)
             if finished is None:
                 return self.without_input(error)

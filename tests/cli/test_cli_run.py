@@ -109,6 +109,17 @@ def test_input_that_is_gone_does_not_stop_a_run_from_going_on(shop: Shop, record
     assert shop.call("run").exit == 4
 
 
+def test_input_that_is_broken_by_then_is_told_after_the_run_has_gone_on(shop: Shop, record: Records) -> None:
+    """The run that was cut ends well; that the next night's export is an empty file is no green night."""
+    shop.write(pages(10))
+    shop.call("run", "--limit", "4")
+    (shop.folder / "a.csv").write_bytes(b"")
+    ended = shop.call("run")
+    assert (ended.exit, ended.json["delivered"], ended.json["pending"]) == (4, 10, 0)
+    assert "empty, without even a header" in ended.json["stopped"]["reason"]
+    assert record().accepted() == 10
+
+
 def test_a_trial_sends_its_part_and_the_main_run_the_rest(shop: Shop, record: Records) -> None:
     shop.write(pages(10))
     trial = shop.call("run", "--only", "u1,u2")
