@@ -21,12 +21,18 @@ _EVERY = 15.0  # seconds: a common scrape interval
 
 
 class MetricsFile:
-    """The file of one job. Raises JobError where it cannot be written at the start; later that is a warning."""
+    """The file of one job. Raises JobError where it cannot be read or written at the start; later that is a warning."""
 
     def __init__(self, path: Path, job: Job) -> None:
         self._path = path
         self._labels = {"job": job.job, "destination": str(destination_of(job))}
-        before = path.read_text("utf-8", "replace") if path.is_file() else ""
+        try:
+            before = path.read_text("utf-8", "replace") if path.is_file() else ""
+        except OSError as error:
+            raise JobError(
+                f"--metrics-file: {path} cannot be read: {error.strerror}",
+                hint="it holds the time of the last success; remove it, or name another",
+            ) from error
         self._success, self._code = value_in(before, "last_success_timestamp_seconds"), value_in(before, "exit_code")
         self._last = 0.0
         try:

@@ -122,6 +122,8 @@ def test_a_call_that_fails_says_its_code_and_keeps_the_last_success(shop: Shop, 
 def test_a_file_that_cannot_be_written_is_a_mistake_before_anything_is_sent(shop: Shop) -> None:
     shop.write(pages(1))
     assert shop.call("run", "--metrics-file", "/nowhere/small.prom").exit == 2
+    unreadable = shop.call("run", "--metrics-file", "/proc/self/mem")
+    assert (unreadable.exit, "cannot be read" in unreadable.err) == (2, True)
 
 
 def test_the_file_is_renewed_while_posting(
