@@ -126,10 +126,18 @@ def posted(
     if as_json:
         click.echo(json.dumps(summary.to_json()))
     if log is not None:
+        for note in _notes(summary):
+            log.say(note)
         log.ended(summary.to_json())
     else:
         click.echo(days_to_text(summary) if isinstance(summary, DaysSummary) else to_text(summary), err=as_json)
     return int(summary.exit)
+
+
+def _notes(summary: Summary | DaysSummary) -> list[str]:
+    """Return the notes of every run of a call, each once."""
+    last = summary.days if isinstance(summary, DaysSummary) else (summary,)
+    return list(dict.fromkeys(note for one in last for run in (*one.earlier, one) for note in run.notes))
 
 
 def _both(one: Callable[[_T], None], other: Callable[[_T], None]) -> Callable[[_T], None]:

@@ -63,7 +63,10 @@ class DaysCaller:
                 if done[-1].exit not in _GOES_ON:
                     break
             if done:
-                done[-1] = replace(done[-1], notes=(*done[-1].notes, *first.retire(checkpoint)))
+                for line in first.retire(
+                    checkpoint
+                ):  # of all days: a day that was finished before has no notes in the table
+                    self._say(line)
         return DaysSummary(self._days[0], self._days[-1], first.without_run(), tuple(done), stop)
 
     def _run_day(self, caller: Caller, checkpoint: Checkpoint, *, is_first: bool) -> Summary:

@@ -189,7 +189,7 @@ def _notes(days: Sequence[Summary]) -> list[str]:
             said.setdefault(note, day.date or "")
     notes = [f"{day}: {note}" for note, day in said.items()]
     more = len(notes) - _MOST_NOTES
-    return notes if more <= 1 else [*notes[:_MOST_NOTES], f"and {more} more; the JSON has all"]
+    return notes if more <= 1 else [*notes[:_MOST_NOTES], f"and {more} more; --log-format json tells all"]
 
 
 def _cost_words(cost: Cost) -> str:

@@ -214,6 +214,8 @@ def test_the_end_of_a_backfill_takes_old_data_away_too(people: Shop) -> None:
     ended = people.call("run", "--from", "2026-11-20", "--to", "2026-11-21")
     assert ended.exit == 0
     assert _files(people)["000001"] == {"purged.json", "inputs.json"}
+    _aged(people, 31)
+    assert "contact data of 1 run from more" in people.call("run", "--from", "2026-11-20", "--to", "2026-11-21").err
 
 
 def test_what_the_api_said_of_refused_events_is_forgotten_and_their_status_stays(
