@@ -71,6 +71,8 @@ def days_of(job: Job, asked: Asked, *, now: datetime | None = None) -> tuple[dat
         end, count = parse(asked.day), asked.last or 1
     if count > _MOST:
         raise JobError(f"{count:,} days are asked for, at most {_MOST:,} are possible")
+    if count > (possible := (end - date.min).days + 1):
+        raise JobError(f"{count:,} days up to {end} are asked for, at most {possible:,} are possible")
     return tuple(end - (count - 1 - number) * _DAY for number in range(count))
 
 

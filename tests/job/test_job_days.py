@@ -85,3 +85,9 @@ def test_a_template_without_a_day_is_a_mistake():
 def test_options_that_contradict_each_other_are_mistakes(asked, words):
     with pytest.raises(JobError, match=words):
         days(**asked)
+
+
+def test_days_before_the_calendar_begins_are_a_mistake():
+    with pytest.raises(JobError, match="at most"):
+        days(day="0001-01-02", last=3)
+    assert days(day="0001-01-02", last=2) == ["0001-01-01", "0001-01-02"]
