@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import click
 
 from etl.cli.json_log import JsonLog
-from etl.cli.metrics import MetricsFile
+from etl.cli.metrics import MetricsFile, job_unread
 from etl.cli.options import only_of, refuse_contradictions
 from etl.cli.progress import shown_progress
 from etl.delivery.post import StopFlag
@@ -80,9 +80,14 @@ def _call(
     posts: bool,
     options: dict[str, Any],
 ) -> int:
-    refuse_contradictions(options, posts=posts)
-    job = read_job(job_file, overrides)
-    days = days_of(job, asked)
+    try:
+        refuse_contradictions(options, posts=posts)
+        job = read_job(job_file, overrides)
+        days = days_of(job, asked)
+    except ClickreplayError as error:
+        if metrics_file is not None:
+            job_unread(metrics_file, job_file.stem, error.exit)
+        raise
     choice = Choice(days[-1] if days else None, only_of(only), sample)
 
     def made(talk: Talk, stop: StopFlag) -> Summary | DaysSummary:

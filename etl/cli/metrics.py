@@ -14,18 +14,26 @@ from etl.flow.progress import DaysProgress
 from etl.flow.state import destination_of
 from etl.job.models import Job
 from etl.report.days import DaysSummary
-from etl.report.metrics import Sample, books_samples, end_samples, render, value_in
+from etl.report.metrics import Sample, books_samples, end_samples, labels_in, render, value_in
 from etl.report.summary import Summary
 
 _EVERY = 15.0  # seconds: a common scrape interval
 
 
+def job_unread(path: Path, name: str, code: Exit) -> None:
+    """Note the code of a call that could not read its job file, of which `name` is known."""
+    try:
+        MetricsFile(path, name).failed(code)
+    except JobError as error:
+        click.echo(f"warning: {error.message}", err=True)
+
+
 class MetricsFile:
     """The file of one job. Raises JobError where it cannot be read or written at the start; later that is a warning."""
 
-    def __init__(self, path: Path, job: Job) -> None:
+    def __init__(self, path: Path, job: Job | str) -> None:
+        """Take the job, or the name of one whose file could not be read: then the labels are those of the call before."""
         self._path = path
-        self._labels = {"job": job.job, "destination": str(destination_of(job))}
         try:
             before = path.read_text("utf-8", "replace") if path.is_file() else ""
         except OSError as error:
@@ -33,6 +41,10 @@ class MetricsFile:
                 f"--metrics-file: {path} cannot be read: {error.strerror}",
                 hint="it holds the time of the last success; remove it, or name another",
             ) from error
+        if isinstance(job, str):
+            self._labels = labels_in(before, "running") or {"job": job}
+        else:
+            self._labels = {"job": job.job, "destination": str(destination_of(job))}
         self._success, self._code = value_in(before, "last_success_timestamp_seconds"), value_in(before, "exit_code")
         self._last = 0.0
         try:

@@ -92,6 +92,13 @@ def value_in(text: str, name: str) -> float | None:
     return float(found[1]) if found else None
 
 
+def labels_in(text: str, name: str) -> dict[str, str]:
+    """Return the labels of a value in a file that `render` has written; none where it is not in it."""
+    found = re.search(rf"^{PREFIX}{name}\{{(.*)\}} \S+$", text, re.MULTILINE)
+    pairs = re.findall(r'(\w+)="((?:[^"\\]|\\.)*)"', found[1]) if found else []
+    return {label: re.sub(r"\\(.)", lambda m: "\n" if m[1] == "n" else m[1], value) for label, value in pairs}
+
+
 def _braces(labels: Labels) -> str:
     return "{" + ",".join(f'{name}="{_escaped(value)}"' for name, value in labels.items()) + "}"
 

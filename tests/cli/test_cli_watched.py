@@ -131,6 +131,25 @@ def test_a_call_that_fails_says_its_code_and_keeps_the_last_success(shop: Shop, 
     assert _values(file)["exit_code", ""] == 2
 
 
+def test_a_job_file_that_cannot_be_read_is_seen_in_the_metrics(shop: Shop, tmp_path: Path) -> None:
+    """Else the alert for code 2 would stay silent in the night after a slip in the job file."""
+    file = tmp_path / "small.prom"
+    shop.write(pages(3))
+    shop.call("run", "--metrics-file", str(file))
+    before = _values(file)
+    shop.job += "nonsense: 1\n"
+    assert shop.call("run", "--metrics-file", str(file)).exit == 2
+    found = _values(file)
+    assert (found["exit_code", ""], found["running", ""]) == (2, 0)
+    success = ("last_success_timestamp_seconds", "")
+    assert found[success] == before[success]
+    assert f'destination="{shop.api}"' in file.read_text("utf-8")
+    file.unlink()
+    assert shop.call("run", "--metrics-file", str(file)).exit == 2
+    assert 'clickreplay_exit_code{job="job"} 2\n' in file.read_text("utf-8")
+    assert shop.call("run", "--metrics-file", "/nowhere/small.prom").exit == 2
+
+
 def test_a_file_that_cannot_be_written_is_a_mistake_before_anything_is_sent(shop: Shop) -> None:
     shop.write(pages(1))
     assert shop.call("run", "--metrics-file", "/nowhere/small.prom").exit == 2
