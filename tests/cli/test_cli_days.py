@@ -343,7 +343,7 @@ def test_a_plan_of_days_that_were_sent_has_nothing_left(week: Shop) -> None:
 def test_without_a_terminal_a_range_says_no_line_for_each_day(week: Shop) -> None:
     ended = week.call("run", *RANGE, as_json=False)
     told = ended.err.splitlines()
-    assert len([line for line in told if line.startswith("day ")]) == 1
+    assert not [line for line in told if line.startswith("day ")]  # a line a minute at most
     assert told.count(next(line for line in told if line.startswith("account: "))) == 1
 
 
