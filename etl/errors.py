@@ -57,7 +57,11 @@ class InputError(ClickreplayError):
     exit = Exit.INPUT
 
 
-class MissingInputError(InputError):
+class GoneInputError(InputError):
+    """A file that the job names is not there (exit 4)."""
+
+
+class MissingInputError(GoneInputError):
     """There is no input at all (exit 4): nothing was found at any of the source's paths."""
 
 

@@ -8,7 +8,7 @@ from datetime import date
 
 import pyarrow as pa
 
-from etl.errors import ClickreplayError, InputError, JobError
+from etl.errors import ClickreplayError, GoneInputError, InputError, JobError
 from etl.flow.contacts import find_contacts
 from etl.job.models import Job, Lookup
 from etl.job.models import Source as SourceSection
@@ -128,5 +128,5 @@ def _named(error: ClickreplayError, name: str) -> ClickreplayError:
         return text.replace("`source:`", f"`lookups.{name}:`").replace("source.", f"lookups.{name}.")
 
     # A lookup that is missing is no day without input (`source.missing`).
-    kind = InputError if isinstance(error, InputError) else type(error)
+    kind = GoneInputError if isinstance(error, GoneInputError) else type(error)
     return kind(f"lookup {name}: {told(error.message)}", hint=told(error.hint) if error.hint else None)

@@ -8,7 +8,7 @@ from datetime import date
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from etl.errors import InputError
+from etl.errors import GoneInputError, InputError
 from etl.job.models import Job
 from etl.job.template import fill
 from etl.mapping.contact_lists import ContactLists, read_lists
@@ -32,7 +32,8 @@ def find_contacts(job: Job, day: date | None) -> dict[str, list[Input]]:
         try:
             found[name] = find_inputs([fill(path, day) for path in paths], job.folder)
         except InputError as error:
-            raise InputError(f"contacts.{name}: {error.message}", hint=error.hint) from error
+            kind = GoneInputError if isinstance(error, GoneInputError) else InputError
+            raise kind(f"contacts.{name}: {error.message}", hint=error.hint) from error
         for item in found[name]:
             if format_of_name(item.name) in ("parquet", "ndjson"):
                 raise _no_list(name, item)

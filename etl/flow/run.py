@@ -13,7 +13,16 @@ from etl.delivery.checkpoint import Checkpoint, RunRow
 from etl.delivery.methods import over_the_limit
 from etl.delivery.post import Progress as Posting
 from etl.delivery.post import Result, StopFlag, deliver
-from etl.errors import AgainError, ClickreplayError, Exit, GuardError, InputError, JobError, MissingInputError
+from etl.errors import (
+    AgainError,
+    ClickreplayError,
+    Exit,
+    GoneInputError,
+    GuardError,
+    InputError,
+    JobError,
+    MissingInputError,
+)
 from etl.flow import ledger, state
 from etl.flow.contacts import contact_lists, find_contacts
 from etl.flow.guards import Stopped, guard_of, stale_guard
@@ -132,9 +141,11 @@ class Caller:
         """Post the present plan, unless it is finished already."""
         try:
             inputs = self.inputs()
-        except MissingInputError as error:
+        except GoneInputError as error:
             if done:  # the run that was cut has ended well; that its input is gone is no fault of it
                 return replace(done[0], notes=(*done[0].notes, f"{error.message}; nothing new was planned"))
+            if not isinstance(error, MissingInputError):
+                raise
             finished = self._finished_of_date(checkpoint)
             if finished is None:
                 return self.without_input(error)
