@@ -62,48 +62,31 @@ def rejects(
     --export writes the rows; mend them in that file, delete those that you give up, and --replay posts it as a run of its own. An
     interrupted replay goes on with the same command.
     """
-    return answered(
-        lambda: _rejects(
-            job_file, run_id, dead_letters, unknown, export_to, replay_from, resend, limit, overrides, state, as_json
-        ),
-        as_json=as_json,
-    )
 
+    def work() -> int:
+        _refuse_together(dead_letters, unknown, export_to, replay_from, resend)
+        job = read_job(job_file, overrides)
+        if replay_from is not None:
+            of = run_to_replay(job, state, replay_from, run_id)
+            return posted(
+                lambda talk, stop: Replayer(job, of, replay_from, Options(state=state, limit=limit), talk, stop).run(),
+                as_json=as_json,
+            )
+        if resend:
+            of = run_named(job, state, run_id)
+            which = State.UNKNOWN if unknown else State.REJECTED
+            return posted(
+                lambda talk, stop: Resender(job, of, which, Options(state=state, limit=limit), talk, stop).run(),
+                as_json=as_json,
+            )
+        asked = Asked(run_id, quarantine=not (dead_letters or unknown), dead=not unknown, unknown=unknown)
+        found = look(job, state, asked, export_to)
+        if as_json:
+            click.echo(json.dumps(found.to_json()))
+        click.echo(to_text(found), err=as_json)
+        return 0
 
-def _rejects(
-    job_file: Path,
-    run_id: str | None,
-    dead_letters: bool,
-    unknown: bool,
-    export_to: Path | None,
-    replay_from: Path | None,
-    resend: bool,
-    limit: int | None,
-    overrides: tuple[str, ...],
-    state: Path | None,
-    as_json: bool,
-) -> int:
-    _refuse_together(dead_letters, unknown, export_to, replay_from, resend)
-    job = read_job(job_file, overrides)
-    if replay_from is not None:
-        of = run_to_replay(job, state, replay_from, run_id)
-        return posted(
-            lambda talk, stop: Replayer(job, of, replay_from, Options(state=state, limit=limit), talk, stop).run(),
-            as_json=as_json,
-        )
-    if resend:
-        of = run_named(job, state, run_id)
-        which = State.UNKNOWN if unknown else State.REJECTED
-        return posted(
-            lambda talk, stop: Resender(job, of, which, Options(state=state, limit=limit), talk, stop).run(),
-            as_json=as_json,
-        )
-    asked = Asked(run_id, quarantine=not (dead_letters or unknown), dead=not unknown, unknown=unknown)
-    found = look(job, state, asked, export_to)
-    if as_json:
-        click.echo(json.dumps(found.to_json()))
-    click.echo(to_text(found), err=as_json)
-    return 0
+    return answered(work, as_json=as_json)
 
 
 def _refuse_together(

@@ -63,21 +63,16 @@ class DaysCaller:
                 if done[-1].exit not in _GOES_ON:
                     break
             if done:
-                for line in first.retire(
-                    checkpoint
-                ):  # of all days: a day that was finished before has no notes in the table
+                # Of all days: a day that was finished before has no notes in the table.
+                for line in first.retire(checkpoint):
                     self._say(line)
         return DaysSummary(self._days[0], self._days[-1], first.without_run(), tuple(done), stop)
 
     def _run_day(self, caller: Caller, checkpoint: Checkpoint, *, is_first: bool) -> Summary:
         try:
             return caller.run_in(checkpoint)
-        except JobError as error:
-            if is_first:  # a mistake of the job: told as for one day
-                raise
-            return _failed(caller, error)
         except ClickreplayError as error:
-            return _failed(caller, error)
+            return _failed(caller, error, is_first=is_first)
 
     def plan(self) -> DaysSummary:
         """Plan each day as if those before it had been sent, keep the counts and no outbox; go on after a day that fails."""
@@ -123,9 +118,7 @@ class DaysCaller:
                 return caller.without_input(error)
             found = count_plan(job, place, checkpoint, choice, inputs, caller.progress, before.files)
         except ClickreplayError as error:
-            if isinstance(error, JobError) and is_first:
-                raise
-            return _failed(caller, error)
+            return _failed(caller, error, is_first=is_first)
         before.add(place.planning / "outbox.parquet", found)
         stopped = guard_of(found, job, trial=choice.kind == "trial")
         summary = replace(caller.without_run(), books=found, planned=True)
@@ -167,8 +160,10 @@ class _Before:
         return [path for path, last in self._files if since is None or last is None or last >= since - ledger.DAY]
 
 
-def _failed(caller: Caller, error: ClickreplayError) -> Summary:
-    """The summary of a day that could not even be planned."""
+def _failed(caller: Caller, error: ClickreplayError, *, is_first: bool) -> Summary:
+    """The summary of a day that could not even be planned; a mistake of the job is told at the first day, as for one day."""
+    if isinstance(error, JobError) and is_first:
+        raise error
     guard = error.guard if isinstance(error, GuardError) else None
     stop = _INTERRUPTED if isinstance(error, AgainError) else Stop(error.message, error.hint)
     return replace(caller.without_run(), guard=guard, stopped=stop, exit=error.exit)

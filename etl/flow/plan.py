@@ -101,12 +101,7 @@ def make_plan(
         keep_origin(folder, inputs, planner.first_rows)
         for file in inputs.files:
             file.prove()
-        number = max((run.run for run in checkpoint.runs()), default=0) + 1
-        name = f"{number:06d}-{mark[:6]}"
-        shutil.rmtree(place.run(name), ignore_errors=True)
-        sync(folder)
-        folder.rename(place.run(name))
-        sync(place.run(name).parent)
+        name = appear(place, checkpoint, folder, mark)
     run = checkpoint.add_run(
         name=name,
         kind=choice.kind,
@@ -119,6 +114,17 @@ def make_plan(
         of=choice.replay.of_number if choice.replay else None,
     )
     return checkpoint.run(run)
+
+
+def appear(place: Place, checkpoint: Checkpoint, folder: Path, mark: str) -> str:
+    """Let a folder in which all of a plan lies be that of the next run, whole and on the disk; return the run's name."""
+    number = max((run.run for run in checkpoint.runs()), default=0) + 1
+    name = f"{number:06d}-{mark[:6]}"
+    shutil.rmtree(place.run(name), ignore_errors=True)
+    sync(folder)
+    folder.rename(place.run(name))
+    sync(place.runs)
+    return name
 
 
 def count_plan(
@@ -255,8 +261,8 @@ class _Planner:
         books.duplicate += gone.duplicate
         books.filtered += gone.filtered
         books.events, books.by_type, books.keys = written.events, written.by_type, written.keys
-        books.first, books.last = _iso(written.first), _iso(written.last)
-        books.stale, books.oldest, books.changed = gone.stale, _iso(gone.oldest), gone.changed
+        books.first, books.last = iso(written.first), iso(written.last)
+        books.stale, books.oldest, books.changed = gone.stale, iso(gone.oldest), gone.changed
         books.forgotten = gone.forgotten
 
     def _add_rest(self, staging: Staging, sql: duckdb.DuckDBPyConnection) -> None:
@@ -298,5 +304,6 @@ class _Planner:
         return first if isinstance(first, datetime) else None
 
 
-def _iso(instant: datetime | None) -> str | None:
+def iso(instant: datetime | None) -> str | None:
+    """Return an instant as the books have it: ISO 8601 in UTC, to the second."""
     return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if instant is not None else None

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from etl.delivery.checkpoint import Checkpoint, RunRow, Touched
+from etl.delivery.checkpoint import Checkpoint, RunRow
 from etl.errors import JobError, StateError
 from etl.flow import state
 from etl.flow.export import export
@@ -43,7 +43,7 @@ def look(job: Job, folder: Path | None, asked: Asked, file: Path | None) -> Reje
             reasons, answers, (invalid, rows) = found.reasons(), found.answers(), found.counts()
         doubts: list[Reason] = []
         if asked.unknown:
-            with rejected(job, place, run, files, _unsure(checkpoint, run), quarantine=False) as found:
+            with rejected(job, place, run, files, checkpoint.unknowns(run.run), quarantine=False) as found:
                 doubts = found.answers()
         exported = None
         if file is not None:
@@ -101,10 +101,6 @@ def known(job: Job, folder: Path | None) -> Iterator[tuple[Place, Checkpoint]]:
         raise JobError(f"nothing has been planned yet for {place.destination}", hint="see `clickreplay plan`")
     with Checkpoint.open(place.checkpoint, job.job, place.destination.address, read_only=True) as checkpoint:
         yield place, checkpoint
-
-
-def _unsure(checkpoint: Checkpoint, run: RunRow) -> Iterator[Touched]:
-    return checkpoint.unknowns(run.run)
 
 
 def _example(one: Reason) -> Example:

@@ -20,14 +20,14 @@ from etl.errors import Exit, GuardError
 from etl.flow.beside import open_beside
 from etl.flow.inputs import JobInputs, settings_of, trial_mark
 from etl.flow.origin import copy_origin, read_origin
-from etl.flow.plan import Choice, Replay
+from etl.flow.plan import Choice, Replay, appear, iso
 from etl.flow.run import Caller, Options, Talk
 from etl.flow.state import storing
 from etl.job.fingerprint import mapping_hash
 from etl.job.models import Job
 from etl.outbox.forget import with_bodies
 from etl.outbox.resent import write_again
-from etl.outbox.write import create_private, sync
+from etl.outbox.write import create_private
 from etl.report.books import Books
 from etl.report.summary import Summary, join
 from etl.source.mended import MendedSource, marked_run
@@ -100,20 +100,14 @@ class Resender(Caller):
             create_private(folder / "quarantine.parquet")
             pq.write_table(QUARANTINE.empty_table(), folder / "quarantine.parquet")
             copy_origin(place.run(of.name), folder)
-            name = f"{max(run.run for run in checkpoint.runs()) + 1:06d}-{mark[:6]}"
-            sync(folder)
-            folder.rename(place.run(name))
-            sync(place.runs)
-        first, last = (
-            moment.strftime("%Y-%m-%dT%H:%M:%SZ") if moment else None for moment in (written.first, written.last)
-        )
+            name = appear(place, checkpoint, folder, mark)
         books = Books(
             rows=written.events,
             events=written.events,
             by_type=written.by_type,
             keys=written.keys,
-            first=first,
-            last=last,
+            first=iso(written.first),
+            last=iso(written.last),
         )
         number = checkpoint.add_run(
             name=name,
