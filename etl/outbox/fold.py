@@ -76,12 +76,14 @@ def _carts(shape: Shape, lines: pa.Table, cart: _Numbers) -> tuple[pa.Table, _Fl
 
     Carts whose lines differ where they must agree are left out; of which lines that holds is the second answer.
     """
+    last = np.flatnonzero(np.diff(cart, append=-1))
     cleared = _flags(lines[CLEARED])
-    sold = np.flatnonzero(~cleared)
+    emptied = cleared[last]  # the last line says whether the cart is cleared, whatever the lines before it hold
+    sold = np.flatnonzero(~emptied[cart])
     agreed = [*(f"contact.{locator}" for locator in LOCATORS), *(c.column for c in shape.event_columns)]
     agreed += ["id"] if shape.given_id else []
-    differ = _any_by(cart, cleared) & _any_by(cart, ~cleared)
-    last = np.flatnonzero(np.diff(cart, append=-1))
+    # A line after the one that clears the cart: nobody can tell from lines what the cart holds then.
+    differ = _any_by(cart, cleared) & ~emptied
     columns = {name: lines[name].take(pa.array(last)) for name in (*_PLACE, GROUP, "key", "instant")}
     for name in agreed:
         columns[name], apart = _agreed(cart, lines[name])
@@ -89,7 +91,7 @@ def _carts(shape: Shape, lines: pa.Table, cart: _Numbers) -> tuple[pa.Table, _Fl
     json, content = (lines[name].take(pa.array(sold)) for name in (JSON, CONTENT))
     count = np.bincount(cart[sold], minlength=len(last))
     prefixed = pc.binary_join_element_wise(pc.binary_length(content).cast(pa.string()), content, ":")
-    columns[CLEARED] = pa.array(~_any_by(cart, ~cleared))
+    columns[CLEARED] = pa.array(emptied)
     columns[PRODUCTS] = pc.binary_join_element_wise("[", _joined(json, count, ","), "]", "")
     columns[PRODUCTS_CONTENT] = _joined(prefixed, count, "")
     columns["_products_count"] = pa.array(count, pa.int64())
@@ -98,8 +100,8 @@ def _carts(shape: Shape, lines: pa.Table, cart: _Numbers) -> tuple[pa.Table, _Fl
 
 
 def _repeats(shape: Shape, lines: pa.Table, cart: _Numbers) -> _Flags:
-    """Say which lines are equal in all mapped values to an earlier one of their cart."""
-    values = [_codes(lines[name])[0] for name in (CONTENT, *(c.column for c in shape.event_columns))]
+    """Say which lines are equal to an earlier line of their cart: in all mapped values, and in whether they clear it."""
+    values = [_codes(lines[name])[0] for name in (CONTENT, CLEARED, *(c.column for c in shape.event_columns))]
     order = np.lexsort((*values, cart))  # stable: of equal lines the first stays first
     same = np.ones(max(len(cart) - 1, 0), dtype=bool)
     for numbers in (cart, *values):

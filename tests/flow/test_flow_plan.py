@@ -102,6 +102,26 @@ def test_a_bought_cart_is_an_empty_list_and_asks_for_no_products(tmp_path: Path)
     assert (found.books.folded, found.books.invalid) == (1, 0)
 
 
+def test_a_purchase_that_equals_a_line_of_its_cart_clears_the_cart(tmp_path: Path) -> None:
+    rows = [line("k", "a"), line("k", "b"), line("k", "a", kind="buy", time="2026-11-20T11:00:00Z")]
+    found = plan(tmp_path, CART, rows)
+    assert found.params("products") == ["[]"]
+    assert (found.books.duplicate, found.books.folded, found.books.events) == (Counter(), 2, 1)
+    assert found.outbox[0]["instant"].isoformat() == "2026-11-20T11:00:00+00:00"
+
+
+def test_a_second_purchase_line_of_the_same_values_is_an_exact_duplicate(tmp_path: Path) -> None:
+    rows = [line("k", "a"), line("k", "a", kind="buy"), line("k", "a", kind="buy")]
+    found = plan(tmp_path, CART, rows)
+    assert found.params("products") == ["[]"]
+    assert (found.books.duplicate, found.books.folded, found.books.events) == (Counter(exact=1), 1, 1)
+
+
+def test_a_line_after_the_one_that_clears_its_cart_is_refused_with_all_its_lines(tmp_path: Path) -> None:
+    found = plan(tmp_path, CART, [line("k", "a"), line("k", "a", kind="buy"), line("k", "b")])
+    assert (found.books.events, found.books.invalid_reasons) == (0, Counter(lines_differ=3))
+
+
 def test_exact_duplicates_need_the_same_type_key_time_and_content_and_the_first_stays(tmp_path: Path) -> None:
     rows = [page("/a", "2026-11-20T10:00:00Z"), page("/a", "2026-11-20T12:00:00+02:00"), page("/b", "2026-11-20T10:00:00Z"),
             page("/a", "2026-11-20T10:00:00Z", "v"), page("/a", "2026-11-20T10:00:01Z")]  # fmt: skip
