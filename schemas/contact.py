@@ -12,8 +12,11 @@ KEY_MAX = 300
 #: The longest name of a parameter, in characters (api-facts §1).
 PARAM_NAME_MAX = 100
 
-#: One character that neither keyValue nor an identifier may hold: < ; ’ \ / | " ` ' ^ ? ! , > (api-facts §1).
-FORBIDDEN = r"""[<;’\\/|"`'^?!,>]"""
+#: The signs that the API forbids in keyValue and in identifiers.
+FORBIDDEN_SIGNS = r"""<;’\\/|"`'^?!,>"""
+
+#: One character that neither keyValue nor an identifier may hold: one of these signs, or a control character.
+FORBIDDEN = rf"""[\x00-\x1f\x7f-\x9f{FORBIDDEN_SIGNS}]"""
 
 # Blanks and marks that cannot be seen, beyond ASCII: they come with text that was copied from a page.
 _UNSEEN = "\u00a0\u00ad\u200b-\u200f\u2028-\u202f\u2060\u3000\ufeff"

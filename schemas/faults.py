@@ -56,7 +56,7 @@ _OF_VALUE = {
     Fault.TOO_LONG: "{column} has more characters than the API takes: 300. Use a shorter identifier.",
     Fault.TOO_LARGE: "{column} is larger than the API takes.",
     Fault.FORBIDDEN_CHARACTER: "{column} holds a character that the API forbids in identifiers: "
-    "< ; ’ \\ / | \" ` ' ^ ? ! , >. Clean it in its expression, or use another identifier.",
+    "< ; ’ \\ / | \" ` ' ^ ? ! , > or a control character. Clean it in its expression, or use another identifier.",
     Fault.FAILED: "The expression of {column} failed on this row. Use try_cast, or say what such a value becomes.",
 }
 

@@ -19,7 +19,7 @@ from etl.job.mistakes import near
 from etl.job.section import Fault, raise_all
 from etl.job.shown import shown
 from etl.job.values import expression, expressions, hours, text
-from schemas.contact import FORBIDDEN, PARAM_NAME_MAX
+from schemas.contact import FORBIDDEN_SIGNS, PARAM_NAME_MAX
 
 #: The longest eventTypeKey, in characters (api-facts §1).
 TYPE_MAX = 100
@@ -181,9 +181,9 @@ def window(value: object) -> object:
 def event_type(value: object) -> str:
     """Return an eventTypeKey (api-facts §1): at most 100 characters, none of the forbidden ones."""
     found = _string(text(value), "an event type, for example pageViewed")
-    if bad := re.search(FORBIDDEN, found):
+    if bad := re.search(f"[{FORBIDDEN_SIGNS}]", found):
         raise ValueError(
-            f"the API allows no {bad[0]} in an event type, nor any of {FORBIDDEN[1:-1]}; found {shown(found)}"
+            f"the API allows no {bad[0]} in an event type, nor any of {FORBIDDEN_SIGNS}; found {shown(found)}"
         )
     if found != found.strip() or not found.isprintable():
         raise ValueError(

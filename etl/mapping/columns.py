@@ -9,6 +9,7 @@ import duckdb
 
 from etl.mapping import instants, kinds
 from etl.mapping.binding import Binder
+from etl.mapping.blank import stripped
 from etl.mapping.expression import Expression, Scope, names_in
 from etl.mapping.layers import Layers
 from etl.mapping.names import Names
@@ -87,7 +88,7 @@ class Columns:
                     values[same] = cast.value
             flags[f"!bad:{column}"] = f"({cast.wrong})"
             if to == "timestamp" and kinds.is_text(kind):
-                flags[as_written(column)] = instants.as_written(f"trim({quote(column)})", cast.value)
+                flags[as_written(column)] = instants.as_written(stripped(quote(column)), cast.value)
         added = layers.add({**values, **flags})
         return Layers(added.sql, added.columns, frozenset(c for c in self.named if f"!bad:{c}" in flags))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from etl.mapping.blank import identifier
 from etl.mapping.layers import Layers
 from etl.sql import literal, quote
 from etl.tables import LOCATORS
@@ -29,18 +30,21 @@ def contact_layers(layers: Layers, *, drop_bad: bool) -> Layers:
                 for locator in present
             }
         )
-    given = [quote("key_value")] if "key_value" in layers.columns else []
+    given = [identifier(quote("key_value"))] if "key_value" in layers.columns else []
     return layers.add({"key": f"coalesce({', '.join([*given, *names.values()])})"})
 
 
 def _normal(locator: str, sql: str) -> str:
     if locator == "phone":
         # International digits: the sign and the separators that people write are no part of them.
-        return f"nullif(regexp_replace(regexp_replace({sql}, '[\\s().-]', '', 'g'), '^\\+', ''), '')"
+        separators = r"[\s\x{a0}\x{202f}().-]"
+        return (
+            f"nullif(regexp_replace(regexp_replace({identifier(sql)}, {literal(separators)}, '', 'g'), '^\\+', ''), '')"
+        )
     if locator == "externalCustomerId":
         # The server ignores the word null as an id, so it is no locator (api-facts).
-        return f"CASE WHEN lower(trim({sql})) <> 'null' THEN trim({sql}) END"
-    return f"trim({sql})"
+        return f"CASE WHEN lower({identifier(sql)}) <> 'null' THEN {identifier(sql)} END"
+    return identifier(sql)
 
 
 def _is_good(locator: str, sql: str) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from etl.mapping.blank import identifier
 from etl.sql import connect, fetch, quote
 from etl.tables import LOCATORS
 
@@ -82,7 +83,7 @@ def _listed(parts: Iterable[pa.Array] | None, connection: duckdb.DuckDBPyConnect
     for part in parts:
         connection.register("entries", pa.table({"given": part}))
         listed = ", ".join(marks)
-        statement = f"SELECT unnest([{listed}]) AS mark FROM (SELECT trim(given) AS entry FROM entries)"
+        statement = f"SELECT unnest([{listed}]) AS mark FROM (SELECT {identifier('given')} AS entry FROM entries)"
         table = fetch(connection, f"SELECT DISTINCT mark FROM ({statement}) WHERE mark IS NOT NULL")
         found.append(table["mark"].to_numpy())
         connection.unregister("entries")
@@ -104,17 +105,17 @@ def _any_in(listed: Marks, marks: pa.Table, none: Mask) -> Mask:
 
 def _normal(locator: str, sql: str) -> str:
     if locator == "email":
-        return f"lower(trim({sql}))"
+        return f"lower({identifier(sql)})"
     if locator == "phone":
         return _digits(sql)
-    return f"trim({sql})"
+    return identifier(sql)
 
 
 def _any_normal(sql: str) -> list[str]:
     """The normal forms of a text that may be any locator: null where it cannot be that one."""
-    mail = f"CASE WHEN contains({sql}, '@') AND lower({sql}) <> {sql} THEN lower(trim({sql})) END"
+    mail = f"CASE WHEN contains({sql}, '@') AND lower({sql}) <> {sql} THEN lower({identifier(sql)}) END"
     phone = f"CASE WHEN regexp_full_match({sql}, '{_PHONE}') AND {_digits(sql)} <> {sql} THEN {_digits(sql)} END"
-    return [f"trim({sql})", mail, phone]
+    return [identifier(sql), mail, phone]
 
 
 def _digits(sql: str) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from etl.mapping.blank import stripped
 from etl.sql import literal
 
 INSTANT = pa.timestamp("us", tz="UTC")
@@ -44,7 +45,7 @@ def columns(value: str, kind: str, form: str | None) -> dict[str, str]:
         value = f"regexp_replace({value}, '\\.0+$', '')"
     elif kind != "VARCHAR":
         value = f"CAST({value} AS VARCHAR)"
-    value = f"CASE WHEN trim({value}) <> '' THEN trim({value}) END"
+    value = stripped(value)
     if form is not None:
         parsed = f"try_strptime({value}, {literal(form)})"
         if "%z" in form or "%Z" in form:

@@ -18,7 +18,7 @@ from etl.mapping.columns import untyped
 from etl.mapping.expression import Expression, Scope, paths_in
 from etl.mapping.layers import Layers, bad_name
 from etl.mapping.lookup_table import LookupInput, LookupTable, load
-from etl.mapping.lookups import TableProgram, present
+from etl.mapping.lookups import TableProgram, key_text
 from etl.sql import fetch, folded, quote
 
 BATCH = "batch"
@@ -57,7 +57,7 @@ def compile_joins(
             parts[_AT] = _time(job, name, used, layers, scope, bind)
         _refuse_unlike(table, parts[_ON], layers, bind, connection)
         asked = layers.evaluate(parts)
-        given = {_ON: present(quote(_ON), bind.kind_of(parts[_ON].sql, layers))}
+        given = {_ON: key_text(quote(_ON), bind.kind_of(parts[_ON].sql, layers))}
         if _AT in parts:
             form = job.time.format if job.time else None
             given |= instants.columns(quote(_AT), bind.kind_of(parts[_AT].sql, layers), form)

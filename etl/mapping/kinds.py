@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from etl.mapping import instants
+from etl.mapping.blank import present, stripped, without_nul
 from etl.sql import literal
 
 _INTEGERS = frozenset({
@@ -55,16 +56,17 @@ def text(sql: str, kind: str, *, blank: bool = True) -> str:
         return f"regexp_replace(CAST({sql} AS VARCHAR), '(\\.[0-9]*?)0+$', '\\1').rtrim('.')"
     if kind == "TIMESTAMP WITH TIME ZONE":
         return f"strftime({sql}, '%Y-%m-%dT%H:%M:%S.%fZ')"
-    if _is_nested(kind) or kind == "JSON":
+    if is_nested(kind) or kind == "JSON":
         return _without_nan(f"CAST(to_json({sql}) AS VARCHAR)", kind)
     return f"CAST({sql} AS VARCHAR)"
 
 
 def _given(sql: str, blank: bool) -> str:
-    return f"CASE WHEN trim({sql}) <> '' THEN {sql} END" if blank else sql
+    return present(sql) if blank else sql
 
 
-def _is_nested(kind: str) -> bool:
+def is_nested(kind: str) -> bool:
+    """Say whether values of a DuckDB type hold others."""
     return kind.startswith(("STRUCT", "MAP", "UNION")) or is_list(kind)
 
 
@@ -121,7 +123,7 @@ def flag(sql: str, kind: str) -> Cast:
         whole = f"{sql} = trunc({sql})" if kind not in _INTEGERS else "true"
         return Cast(f"CASE WHEN {whole} THEN TRY_CAST({sql} AS BIGINT) END", f"NOT ({whole})", "not_0_or_1")
     if is_text(kind):
-        given = f"lower(CASE WHEN trim({sql}) <> '' THEN trim({sql}) END)"
+        given = f"lower({stripped(sql)})"
         value = f"CASE {given} WHEN '1' THEN 1::BIGINT WHEN 'true' THEN 1 WHEN '0' THEN 0 WHEN 'false' THEN 0 END"
         return Cast(value, f"{given} IS NOT NULL AND ({value}) IS NULL", "not_0_or_1")
     return Cast("CAST(NULL AS BIGINT)", f"({sql}) IS NOT NULL", "not_0_or_1")
@@ -131,7 +133,8 @@ def texts(sql: str, kind: str, *, blank: bool = True) -> str:
     """A list of texts: a list's elements that are not blank, or the one value; an empty list is null."""
     if is_list(kind):
         element = kind[: kind.rindex("[")]
-        each = f"list_filter(list_transform({sql}, lambda x: {text('x', element)}), lambda x: x IS NOT NULL)"
+        one = text(without_nul("x") if is_text(element) else "x", element)
+        each = f"list_filter(list_transform({sql}, lambda x: {one}), lambda x: x IS NOT NULL)"
         return f"CASE WHEN len({each}) > 0 THEN {each} END"
     one = text(sql, kind, blank=blank)
     return f"CASE WHEN ({one}) IS NOT NULL THEN [{one}] END"
@@ -150,7 +153,7 @@ def json(sql: str, kind: str) -> str:
         given = f"CAST({sql} AS VARCHAR)"
         anew = f"CAST(to_json({sql}) AS VARCHAR)"
         return _without_nan(f"CASE WHEN regexp_matches({given}, ',\\s*[\\]}}]') THEN {anew} ELSE {given} END", kind)
-    if _is_nested(kind):
+    if is_nested(kind):
         return _without_nan(f"CAST(to_json({sql}) AS VARCHAR)", kind)
     if kind.startswith("TIMESTAMP") and kind != "TIMESTAMP WITH TIME ZONE":
         return f"CAST(to_json(strftime({sql}, '%Y-%m-%dT%H:%M:%S')) AS VARCHAR)"
@@ -159,7 +162,7 @@ def json(sql: str, kind: str) -> str:
 
 def typed(sql: str, kind: str, to: str, decimal: str, zone: str) -> Cast:
     """A column of `source.types`: the value, and where it does not fit (RULES §3). `zone` is that of local times."""
-    given = f"CASE WHEN trim({sql}) <> '' THEN trim({sql}) END" if is_text(kind) else sql
+    given = stripped(sql) if is_text(kind) else sql
     of_text = to == "timestamp" and is_text(kind)
     value = instants.local(given, zone) if of_text else _TYPES[to](given, is_text(kind), decimal)
     return Cast(value, f"({given}) IS NOT NULL AND ({value}) IS NULL", "type")

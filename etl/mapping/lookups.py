@@ -11,6 +11,7 @@ import pyarrow as pa
 from etl.job.models import Job, Lookup
 from etl.mapping import instants, kinds
 from etl.mapping.binding import FALSE, Binder
+from etl.mapping.blank import present
 from etl.mapping.columns import Columns, mentioned, untyped
 from etl.mapping.expression import Expression, Scope, names_a_field, paths_in
 from etl.mapping.layers import Layers
@@ -115,7 +116,7 @@ def _compile(
         time = bind.expression(lookup.as_of.column, f"{at}.as_of", scope, layers)
         parts[TIME] = untyped(time, scope, layers) if lookup.as_of.format is None else time
     kind = bind.kind_of(parts[KEY].sql, layers)
-    given = {KEY: present(quote(KEY), kind)}
+    given = {KEY: key_text(quote(KEY), kind)}
     if lookup.as_of is not None:
         given |= instants.columns(quote(TIME), bind.kind_of(parts[TIME].sql, layers), lookup.as_of.format)
         given[TIME] = f"{quote(TIME)} IS NOT NULL"
@@ -142,6 +143,6 @@ def _wrong(layers: Layers, parts: Mapping[str, Expression], columns: Columns) ->
     return f"CAST({f'CASE {cases}END' if cases else 'NULL'} AS VARCHAR)"
 
 
-def present(sql: str, kind: str) -> str:
+def key_text(sql: str, kind: str) -> str:
     """SQL of a key: null or blank ones match nothing (RULES §3)."""
-    return f"CASE WHEN trim({sql}) <> '' THEN {sql} END" if kinds.is_text(kind) else sql
+    return present(sql) if kinds.is_text(kind) else sql

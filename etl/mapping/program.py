@@ -17,6 +17,7 @@ from etl.job.mistakes import JobMistakes
 from etl.job.models import EventRule, Job, Time
 from etl.mapping import functions, kinds, ready
 from etl.mapping.binding import Binder
+from etl.mapping.blank import without_json_nul, without_nul
 from etl.mapping.columns import PLACES, Columns, mentioned, untyped
 from etl.mapping.contact import contact_layers
 from etl.mapping.expression import Expression, Scope, complaint
@@ -370,8 +371,13 @@ class _Compiler:
                 columns[name] = cast.value
                 if cast.wrong is not None:
                     faults[f"{name}.{cast.fault}"] = cast.wrong
-            elif wanted == "json":
-                columns[name] = kinds.json(value, kind)
+                continue
+            if kinds.is_text(kind) and not _identifies(name):
+                value = without_nul(value)
+            if wanted == "json":
+                written = kinds.json(value, kind)
+                nested = kinds.is_nested(kind) or kind == "JSON"
+                columns[name] = without_json_nul(written) if nested else written
             else:
                 as_wanted = kinds.text if wanted == "text" else kinds.texts
                 columns[name] = as_wanted(value, kind, blank=blank)
@@ -425,6 +431,11 @@ def _kind_of_other(name: str) -> str:
     if name.startswith("params."):
         return "json"
     return "texts" if "." in name and not name.startswith(("contact.", "lines.")) else "text"
+
+
+def _identifies(name: str) -> bool:
+    """Say whether a value says who or which: with a control character it is refused, since a mended one could be another's."""
+    return name in ("id", "key_value") or name.startswith(("contact.", "lines."))
 
 
 def _public(name: str) -> str:

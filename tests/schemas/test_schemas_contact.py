@@ -88,9 +88,10 @@ def test_a_pattern_takes_the_good_and_refuses_the_bad(engine, pattern: str, good
     assert [text for text in bad if engine(pattern, text)] == []
 
 
-def test_the_forbidden_characters_are_those_of_the_api() -> None:
-    forbidden = set("<;’\\/|\"`'^?!,>")
-    everything = [chr(c) for c in range(32, 0x2100)]
+def test_the_forbidden_characters_are_those_of_the_api_and_the_control_characters() -> None:
+    control = {chr(c) for c in (*range(32), *range(0x7F, 0xA0))}
+    forbidden = set("<;’\\/|\"`'^?!,>") | control
+    everything = [chr(c) for c in range(0x2100)]
     assert {c for c in everything if re.search(FORBIDDEN, c)} == forbidden
     assert {c for c in everything if by_arrow(FORBIDDEN, c)} == forbidden
     assert {c for c in forbidden | {"a", "@", ".", ":", "_", "“"} if by_duckdb(FORBIDDEN, c)} == forbidden
