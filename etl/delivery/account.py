@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from etl.delivery.answers import Answer, Cause, Failure
 from etl.delivery.endpoint import Endpoint
 from etl.delivery.exchange import Exchange
+from etl.delivery.retry import fatal
 from etl.delivery.transport import Transport
-from etl.delivery.verdicts import fatal
 from etl.errors import RefusedError
 
 _PATH = "/v1/account/info"

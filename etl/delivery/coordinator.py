@@ -26,13 +26,13 @@ from etl.delivery.exchange import Exchange
 from etl.delivery.lanes import Lanes, Place
 from etl.delivery.method import Method, Reading
 from etl.delivery.outbox import Outbox
-from etl.delivery.pace import Pace
 from etl.delivery.parcel import Parcel
+from etl.delivery.rate import Pace
+from etl.delivery.retry import SLOWER, Fatal, Verdict, fatal, without_answer
 from etl.delivery.sender import Done, Senders
 from etl.delivery.settings import Progress, Result, Settings, Stopped
 from etl.delivery.stop import StopFlag
 from etl.delivery.tally import Tally
-from etl.delivery.verdicts import SLOWER, Fatal, Verdict, fatal, without_answer
 from etl.errors import Exit
 
 _MEANWHILE = 0.001  # seconds that a first outcome waits for others: a round for several costs little more than for one

@@ -8,7 +8,7 @@ from etl.delivery.answers import Answer
 from etl.delivery.body import iso, with_param
 from etl.delivery.method import Reading
 from etl.delivery.outbox import OutboxEvent
-from etl.delivery.verdicts import verdict
+from etl.delivery.retry import verdict
 
 
 class EventMethod:

@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass, field
 
 from etl.delivery.lanes import Place
-from etl.delivery.pace import Departure
+from etl.delivery.rate import Departure
 
 
 class TooLateError(Exception):

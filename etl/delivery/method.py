@@ -11,7 +11,7 @@ from typing import Protocol
 
 from etl.delivery.answers import Answer
 from etl.delivery.outbox import OutboxEvent
-from etl.delivery.verdicts import Fatal, Verdict
+from etl.delivery.retry import Fatal, Verdict
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from etl.delivery.body import iso, moment, with_param
 from etl.delivery.checkpoint import State
 from etl.delivery.method import Reading
 from etl.delivery.outbox import OutboxEvent
-from etl.delivery.verdicts import Fatal, Verdict, verdict
+from etl.delivery.retry import Fatal, Verdict, verdict
 from etl.errors import JobError
 from etl.masking import snippet
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from etl.delivery.pace import Pace
+from etl.delivery.rate import Pace
 from etl.delivery.settings import Bulk
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from etl.delivery.answers import Answer, Cause, Failure, retry_after
 from etl.delivery.checkpoint import State
-from etl.delivery.verdicts import fatal, judge, verdict, without_answer
+from etl.delivery.retry import fatal, judge, verdict, without_answer
 from etl.masking import masked, snippet
 
 URL = "https://api.example/v2/event"
