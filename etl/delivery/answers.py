@@ -2,29 +2,41 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import Enum
 from math import isfinite
 
-_PAGES = (b"<!doctype", b"<html>", b"<html ")
+_PAGE = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!--|(?:!doctype|html|head|title|body|meta|script)\b)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole answer. `retry_after` in seconds; `location` where a redirect points."""
+    """A whole answer. `retry_after` in seconds; `location` where a redirect points.
+
+    `unreadable` says why the body cannot be read (packed in a way that is broken or not known); `body` is empty then.
+    """
 
     status: int
     body: bytes = b""
     content_type: str = ""
     retry_after: float | None = None
     location: str | None = None
+    unreadable: str | None = None
+
+    @property
+    def accepts(self) -> bool:
+        """True for a 2xx."""
+        return 200 <= self.status < 300
 
     @property
     def is_page(self) -> bool:
-        """True for a web page: a proxy, a login, a wrong address; the API never answers so."""
-        return "html" in self.content_type.lower() or self.body.lstrip()[:9].lower().startswith(_PAGES)
+        """True for a web page: a proxy, a login, a wrong address; the API never answers so. An empty body is no page."""
+        if not self.body.strip() and self.unreadable is None:
+            return False
+        return "html" in self.content_type.lower() or _PAGE.match(self.body) is not None
 
 
 class Cause(Enum):

@@ -28,7 +28,7 @@ from etl.delivery.method import Method, Reading
 from etl.delivery.outbox import Outbox
 from etl.delivery.parcel import Parcel
 from etl.delivery.rate import Pace
-from etl.delivery.retry import SLOWER, Fatal, Verdict, fatal, without_answer
+from etl.delivery.retry import SLOWER, Fatal, Verdict, fatal, refused_by, without_answer
 from etl.delivery.sender import Done, Senders
 from etl.delivery.settings import Progress, Result, Settings, Stopped
 from etl.delivery.stop import StopFlag
@@ -330,12 +330,8 @@ class Coordinator:
 
     def _refuse(self, exchange: Exchange, outcome: Outcome, wrong: Fatal) -> None:
         """Stop the run; the events themselves are not to blame, and wait for the next call."""
-        status = outcome.status if isinstance(outcome, Answer) else None
-        self._rule(
-            exchange,
-            [Verdict(State.RETRY, status, wrong.reason)] * len(exchange.places),
-            left=exchange.left_at is not None,
-        )
+        verdicts = [refused_by(outcome, wrong)] * len(exchange.places)
+        self._rule(exchange, verdicts, left=exchange.left_at is not None)
         self._refused(wrong)
 
     def _refused(self, wrong: Fatal) -> None:

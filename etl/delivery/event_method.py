@@ -36,5 +36,6 @@ class EventMethod:
         return piece
 
     def read(self, answer: Answer, request: bytes, doubted: Sequence[bool]) -> Reading:  # noqa: ARG002
-        """Return the verdict that the status is."""
-        return Reading([verdict(answer, doubted=each) for each in doubted])
+        """Return the verdict that the status is; a 2xx whose body cannot be read leaves it open."""
+        unread = answer.accepts and answer.unreadable is not None
+        return Reading([verdict(answer, doubted=each) for each in doubted], mismatch=unread)

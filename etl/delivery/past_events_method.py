@@ -69,11 +69,12 @@ class PastEventsMethod:
     def read(self, answer: Answer, request: bytes, doubted: Sequence[bool]) -> Reading:
         """Return the verdicts, event by event (api-facts §1, its answer)."""
         count = len(doubted)
-        if not 200 <= answer.status < 300:
+        if not answer.accepts:
             return self._read_status(answer, doubted)
         statuses = _statuses(answer.body, count)
         if statuses is None:
-            wrong = f"the answer does not speak of these {count} events: {snippet(answer.body)}"
+            said = answer.unreadable or snippet(answer.body)
+            wrong = f"the answer does not speak of these {count} events: {said}"
             return Reading([Verdict(State.UNKNOWN, answer.status, wrong)] * count, mismatch=True)
         kinds = {status: _verdict(status, answer.status) for status in dict.fromkeys(statuses)}
         fatal = _not_ready(request, statuses.index(_SEGMENTATION)) if _SEGMENTATION in kinds else None

@@ -48,8 +48,18 @@ def judge(status: int, *, doubted: bool) -> State:
 
 def verdict(answer: Answer, *, doubted: bool) -> Verdict:
     """Return the verdict of an answer that speaks of one event."""
+    if answer.accepts and answer.unreadable is not None:
+        return Verdict(State.UNKNOWN, answer.status, answer.unreadable)
     state = judge(answer.status, doubted=doubted)
-    return Verdict(state, answer.status, None if state is State.DELIVERED else snippet(answer.body))
+    said = None if state is State.DELIVERED else answer.unreadable or snippet(answer.body)
+    return Verdict(state, answer.status, said)
+
+
+def refused_by(outcome: Outcome, wrong: Fatal) -> Verdict:
+    """Return what a fatal outcome means for each event of its request: a 2xx may have accepted it, all else has not."""
+    if not isinstance(outcome, Answer):
+        return Verdict(State.RETRY, None, wrong.reason)
+    return Verdict(State.UNKNOWN if outcome.accepts else State.RETRY, outcome.status, wrong.reason)
 
 
 def without_answer(failure: Failure) -> Verdict:
@@ -77,7 +87,7 @@ def fatal(outcome: Outcome, url: str, *, ever_through: bool) -> Fatal | None:
             f"{url} redirects{where} ({status})",
             "put the final address into delivery.api: a key never follows a redirect",
         )
-    if 200 <= status < 300 and outcome.is_page:
+    if outcome.accepts and outcome.is_page:
         return Fatal(
             f"{url} answers with a web page ({status}), so it is not the API",
             "check delivery.api, and what stands between (a proxy, a login)",

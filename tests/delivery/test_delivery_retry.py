@@ -9,7 +9,7 @@ import pytest
 
 from etl.delivery.answers import Answer, Cause, Failure, retry_after
 from etl.delivery.checkpoint import State
-from etl.delivery.retry import fatal, judge, verdict, without_answer
+from etl.delivery.retry import Verdict, fatal, judge, verdict, without_answer
 from etl.masking import masked, snippet
 
 URL = "https://api.example/v2/event"
@@ -72,10 +72,24 @@ def test_other_statuses_are_not_fatal(status: int) -> None:
         Answer(200, b"\n<!DOCTYPE html><p>", ""),
         Answer(203, b"<HTML lang=uk>", "text/plain"),
         Answer(200, b"<html><body>", "application/json"),
+        Answer(200, b"\xef\xbb\xbf <html><body>", "application/json"),
+        Answer(200, b"<!-- portal --><html>", ""),
+        Answer(200, b"", "text/html", unreadable="packed"),
     ],
 )
 def test_a_web_page_is_not_the_api(answer: Answer) -> None:
     assert fatal(answer, URL, ever_through=True) is not None
+
+
+@pytest.mark.parametrize("body", [b"", b" \r\n"])
+def test_nothing_is_no_web_page_whatever_its_type(body: bytes) -> None:
+    assert fatal(Answer(200, body, "text/html"), URL, ever_through=False) is None
+
+
+def test_a_2xx_that_cannot_be_read_is_unknown_and_any_other_status_speaks_for_itself() -> None:
+    why = "the answer is packed (br)"
+    assert verdict(Answer(200, unreadable=why), doubted=False) == Verdict(State.UNKNOWN, 200, why)
+    assert verdict(Answer(400, unreadable=why), doubted=False) == Verdict(State.REJECTED, 400, why)
 
 
 def test_a_wrong_certificate_is_fatal_always_an_unknown_host_only_before_anything_got_through() -> None:
