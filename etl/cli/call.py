@@ -92,7 +92,7 @@ def _call(
 
     def made(talk: Talk, stop: StopFlag) -> Summary | DaysSummary:
         if asked.many:
-            many = DaysCaller(job, days, choice, Options(**options), talk, stop)
+            many = DaysCaller(job, days, choice, Options(**options), talk, stop, looks_back=asked.last is not None)
             return many.run() if posts else many.plan()
         caller = Caller(job, choice, Options(**options), talk, stop)
         return caller.run() if posts else caller.plan()
@@ -141,8 +141,9 @@ def posted(
 
 def _notes(summary: Summary | DaysSummary) -> list[str]:
     """Return the notes of every run of a call, each once."""
-    last = summary.days if isinstance(summary, DaysSummary) else (summary,)
-    return list(dict.fromkeys(note for one in last for run in (*one.earlier, one) for note in run.notes))
+    last = (*summary.earlier, *summary.days) if isinstance(summary, DaysSummary) else (summary,)
+    said = [note for one in last for run in (*one.earlier, one) for note in run.notes]
+    return list(dict.fromkeys([*said, *(str(one) for one in summary.unfinished)]))
 
 
 def _both(one: Callable[[_T], None], other: Callable[[_T], None]) -> Callable[[_T], None]:

@@ -69,9 +69,9 @@ def refuse_contradictions(options: Mapping[str, Any], *, posts: bool) -> None:
     """Raise JobError where options of `run` exclude each other."""
     if options.get("finish") and options.get("abandon"):
         raise JobError("--finish and --abandon exclude each other")
-    given = [name for name in ("plan", "limit", "finish", "abandon") if options.get(name)]
+    given = [name for name in ("plan", "limit", "finish", "abandon", "only_date") if options.get(name)]
     if not posts and given:
-        raise JobError(f"--plan-only sends nothing: --{given[0]} has no meaning beside it")
+        raise JobError(f"--plan-only sends nothing: --{given[0].replace('_', '-')} has no meaning beside it")
 
 
 def only_of(text: str | None) -> frozenset[str]:

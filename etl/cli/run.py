@@ -42,6 +42,7 @@ from etl.job.days import Asked
     ONLY,
     SAMPLE,
     click.option("--finish", is_flag=True, help="Go on with an unfinished run although the job's mapping has changed."),
+    click.option("--only-date", is_flag=True, help="Leave unfinished runs of earlier dates, and name them."),
     click.option(
         "--abandon", is_flag=True, help="Close an unfinished run (its pending events were never sent) and plan anew."
     ),
@@ -65,6 +66,7 @@ def run(
     only: str | None,
     sample: int | None,
     finish: bool,
+    only_date: bool,
     abandon: bool,
     overrides: tuple[str, ...],
     state: Path | None,
@@ -74,7 +76,7 @@ def run(
     log_format: str,
     metrics_file: Path | None,
 ) -> int:
-    """Post the events of JOB: what an earlier call left first, then what its inputs hold more.
+    """Post the events of JOB: what earlier calls left first, the oldest date first, then what its inputs hold more.
 
     With --last or --from: one run a day, oldest first, each done before the next begins.
 
@@ -96,4 +98,5 @@ def run(
         limit=limit,
         finish=finish,
         abandon=abandon,
+        only_date=only_date,
     )

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from etl.delivery.checkpoint import Checkpoint, RunRow
 from etl.flow.cart_rest import add_rest
 from etl.flow.contacts import contact_lists
+from etl.flow.decide import finished_before
 from etl.flow.inputs import JobInputs, fingerprint
 from etl.flow.ledger import horizon, sent_files
 from etl.flow.origin import keep_origin
@@ -244,7 +245,7 @@ class _Planner:
             now=self.now,
             mapping=mapping_hash(job),
             max_age=delivery.max_age if live else None,
-            stale=delivery.stale,
+            stale=self._stale(),
             max_per_contact=delivery.max_per_contact,
             zone=job.time.zone if job.time else "UTC",
             sample=self.choice.sample,
@@ -264,6 +265,11 @@ class _Planner:
         books.first, books.last = iso(written.first), iso(written.last)
         books.stale, books.oldest, books.changed = gone.stale, iso(gone.oldest), gone.changed
         books.forgotten = gone.forgotten
+
+    def _stale(self) -> str:
+        """What is done with events that are too old: late rows of a day that was finished before stop no night."""
+        late = stale_is_left_out(self.job, self.checkpoint, self.choice.kind, self.choice.date)
+        return "late" if late else self.job.delivery.stale
 
     def _add_rest(self, staging: Staging, sql: duckdb.DuckDBPyConnection) -> None:
         """Make the carts of a replay whole: their other lines are rows that are read again."""
@@ -302,6 +308,13 @@ class _Planner:
             "first"
         ].to_pylist()
         return first if isinstance(first, datetime) else None
+
+
+def stale_is_left_out(job: Job, checkpoint: Checkpoint, kind: str, date: str) -> bool:
+    """Say whether events that are too old fall out with a warning, where the job says that they stop a run: late rows of a finished day."""
+    if job.delivery.stale != "stop" or kind == "replay":
+        return False
+    return finished_before("main", date, checkpoint.runs()) is not None
 
 
 def iso(instant: datetime | None) -> str | None:

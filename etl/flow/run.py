@@ -1,8 +1,8 @@
-"""`plan` and `run`: go on with what was cut, then plan and post what the input holds more (RULES §2)."""
+"""`plan` and `run`: go on with what was cut, then plan and post what the input holds more. `decide` says which run comes when."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -25,19 +25,21 @@ from etl.errors import (
 )
 from etl.flow import ledger, state
 from etl.flow.contacts import contact_lists, find_contacts
+from etl.flow.decide import Call, Decision, Then, decide, finished_before, leaves, present
 from etl.flow.guards import Stopped, guard_of, stale_guard
 from etl.flow.inputs import JobInputs, base, open_inputs, trial, trial_mark
 from etl.flow.opened import opened
-from etl.flow.plan import Choice, Progress, Replay, make_plan, present_fingerprint
+from etl.flow.plan import Choice, Progress, Replay, make_plan, present_fingerprint, stale_is_left_out
 from etl.flow.progress import DaysProgress
+from etl.flow.refused import refused_too_much
 from etl.flow.retention import retire
 from etl.flow.summary import books_of, summarise
 from etl.flow.target import Target, open_target, settings_of
 from etl.job.fingerprint import mapping_hash
 from etl.job.models import Job
-from etl.outbox.pending import withdrawn
+from etl.outbox.pending import Withdrawn, withdrawn
 from etl.report.books import Books
-from etl.report.summary import Stop, Summary, join
+from etl.report.summary import Stop, Summary, Unfinished, join
 from etl.sql import connect
 
 
@@ -51,6 +53,7 @@ class Options:
     finish: bool = False
     abandon: bool = False
     require_state: bool = False
+    only_date: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,7 @@ class Caller:
         self.job, self.choice, self.options, self.talk, self.stop = job, choice, options, talk, stop
         self.said: set[str] = set()
         self.covers = frozenset({choice.date})  # the dates that the whole call comes to
+        self.passes_stale = False  # an earlier run with events that are too old stops a call for one date only
         self.left = options.limit  # events that this call may still send
         self.place = state.place_of(job, state.state_folder(job, options.state))
         if options.require_state:
@@ -79,15 +83,78 @@ class Caller:
     def plan(self) -> Summary:
         """Plan, post nothing; exit as `run` would before its first request."""
         with self.opened() as checkpoint:
+            decision = self.decision(checkpoint)
+            held = self.held(checkpoint, decision)
+            return self.naming(checkpoint, self._plan_present(checkpoint, decision, held))
+
+    def _plan_present(self, checkpoint: Checkpoint, decision: Decision, held: Stopped | None) -> Summary:
+        try:
+            inputs = self.inputs()
+        except MissingInputError as error:
+            finished = self.finished_of_date(checkpoint)
+            if held is not None:
+                return _stopped(self.without_run(), held)
+            return self.without_input(error) if finished is None else self.gone_since(checkpoint, finished)
+        if held is None and not decision.go_on and (done := self.done(checkpoint, inputs)):
+            return done
+        run = self._make_plan(checkpoint, inputs)
+        stopped = held or self._guard(run)
+        summary = self._summary(checkpoint, run, stopped, notes=self._outlook(run))
+        return replace(summary, planned=stopped is None)
+
+    def decision(self, checkpoint: Checkpoint, *, earlier: bool = True) -> Decision:
+        """Decide what this call does with the runs that are there; `earlier`: with those of earlier dates, too."""
+        found = decide(
+            self._as_call(earlier=earlier),
+            checkpoint.runs(),
+            tried=lambda run: _tried(checkpoint, run) > 0,
+            overtaken=lambda run: self._overtaken(checkpoint, run),
+            where=str(self.place.destination),
+        )
+        if found.refused is not None:
+            raise JobError(found.refused.message, hint=found.refused.hint)
+        return found
+
+    def _as_call(self, *, earlier: bool = True) -> Call:
+        options = self.options
+        return Call(
+            kind=self.choice.kind,
+            date=self.choice.date,
+            method=self.job.delivery.method,
+            mapping=mapping_hash(self.job),
+            trial=trial_mark(self.choice.trial),
+            plan=options.plan,
+            finish=options.finish,
+            abandon=options.abandon,
+            takes_earlier=earlier and not options.only_date,
+            covers=self.covers,
+        )
+
+    def held(self, checkpoint: Checkpoint, decision: Decision) -> Stopped | None:
+        """Return what would stop the unfinished runs that this call goes on with, before a request leaves."""
+        for run in decision.go_on:
+            if stopped := self._held_by_refusals(checkpoint, run):
+                return stopped
             try:
-                inputs = self.inputs()
-            except MissingInputError as error:
-                return self.without_input(error)
-            run = self._make_plan(checkpoint, inputs)
-            stopped = self._guard(run)
-            notes = [*self._outlook(run), *self._unfinished(checkpoint, also_own=True)]
-            summary = self._summary(checkpoint, run, stopped, notes=notes)
-            return replace(summary, planned=stopped is None)
+                found = self._no_longer(checkpoint, run)
+            except InputError:
+                continue
+            if found.stale:
+                return self._stale(run, found)
+        return self._mapping_changed(checkpoint, decision.held) if decision.held is not None else None
+
+    def naming(self, checkpoint: Checkpoint, summary: Summary) -> Summary:
+        """Return a summary that names the unfinished runs which this call leaves."""
+        return replace(summary, unfinished=self.unfinished(checkpoint, [summary]))
+
+    def unfinished(self, checkpoint: Checkpoint, told: Sequence[Summary]) -> tuple[Unfinished, ...]:
+        """Return the unfinished runs whose books `told` does not show, and why they stay so."""
+        runs = checkpoint.runs()
+        shown = {run.run for one in told for each in (*one.earlier, one) for run in runs if run.name == each.run}
+        return tuple(
+            Unfinished(left.run.name, left.run.date or None, left.run.kind, _pending_of(checkpoint, left.run), left.why)
+            for left in leaves(self._as_call(), runs, shown)
+        )
 
     def _outlook(self, run: RunRow) -> list[str]:
         """What posting a plan will take, and where it lies."""
@@ -102,40 +169,54 @@ class Caller:
         return [lasts, *([f"warning: {warning}"] if warning and not delivery.sandbox else []), where]
 
     def run(self) -> Summary:
-        """Go on with the unfinished run of this date, then plan and post what is new; the runs of this call as one summary."""
+        """Go on with what is unfinished, then plan and post what is new; the runs of this call as one summary."""
         with self.opened() as checkpoint:
             summary = self.run_in(checkpoint)
-            return replace(summary, notes=(*summary.notes, *self.retire(checkpoint)))
+            summary = replace(summary, notes=(*summary.notes, *self.retire(checkpoint)))
+            return self.naming(checkpoint, summary)
 
-    def run_in(self, checkpoint: Checkpoint) -> Summary:
+    def run_in(self, checkpoint: Checkpoint, *, earlier: bool = True) -> Summary:
         """Do what `run` does, for a caller who holds the lock and the checkpoint already."""
-        done: list[Summary] = []
         self.talk.begun(None, self.choice.date or None)
-        unfinished = self._open_run(checkpoint)
-        if self.options.plan is not None:
-            named = self._named_plan(checkpoint, self.options.plan)
-            if named.state == "planned":
-                return self._post(checkpoint, named)
-            unfinished = named
-        if self.options.abandon and unfinished is None:
-            raise JobError("--abandon: no run of this job and date is unfinished", hint="see `clickreplay status`")
-        if unfinished is not None:
-            if not self.options.finish and unfinished.mapping != mapping_hash(self.job):
-                if not self.options.abandon:
-                    return self._summary(checkpoint, unfinished, _mapping_changed(unfinished))
-                self._close(checkpoint, unfinished, "abandoned", Exit.PARTIAL)
-            elif self.options.abandon:
-                self._close(checkpoint, unfinished, "abandoned", Exit.PARTIAL)
-            else:
-                done.append(self._post(checkpoint, unfinished))
-                if done[0].pending or done[0].guard or done[0].stopped or self.options.plan is not None:
-                    return done[0]
+        decision = self.decision(checkpoint, earlier=earlier)
+        if decision.post is not None:
+            return self._post(checkpoint, decision.post)
+        if decision.abandon is not None:
+            self._close(checkpoint, decision.abandon, "abandoned", Exit.PARTIAL)
+        done, ended = self.go_on(checkpoint, decision)
+        if not ended or not decision.plans:
+            return join(done)
         try:
             return self._run_present(checkpoint, done)
         except ClickreplayError as error:
-            if not done:
+            if not done and decision.abandon is None:
                 raise
-            return self._broken(checkpoint, unfinished or checkpoint.runs()[-1], error)
+            last = decision.go_on[-1] if decision.go_on else decision.abandon
+            broken = self._broken(checkpoint, last or checkpoint.runs()[-1], error)
+            return join([*done[:-1], broken])
+
+    def go_on(self, checkpoint: Checkpoint, decision: Decision) -> tuple[list[Summary], bool]:
+        """Post what unfinished runs have pending, oldest first; return their summaries, and whether all have ended."""
+        done: list[Summary] = []
+        for run in decision.go_on:
+            done.append(self._post(checkpoint, run))
+            if done[-1].pending or done[-1].guard or done[-1].stopped:
+                done[-1] = self._of_an_earlier_date(done[-1])
+                if not (self.passes_stale and done[-1].guard == "stale" and run.date != self.choice.date):
+                    return done, False
+        if decision.held is not None:
+            held = self._summary(checkpoint, decision.held, self._mapping_changed(checkpoint, decision.held))
+            done.append(self._of_an_earlier_date(held))
+        return done, decision.held is None
+
+    def _of_an_earlier_date(self, summary: Summary) -> Summary:
+        """Say that a run of an earlier date has stopped the call, and how to go on."""
+        if summary.date == (self.choice.date or None) or self.choice.kind != "main" or self.options.plan is not None:
+            return summary
+        note = f"run {summary.run} is of an earlier date and comes first: nothing of {self.choice.date} was planned"
+        if self.passes_stale and summary.guard == "stale":
+            note = f"run {summary.run} is of an earlier date; the dates after it go on"
+        return replace(summary, notes=(*summary.notes, note))
 
     def _run_present(self, checkpoint: Checkpoint, done: list[Summary]) -> Summary:
         """Post the present plan, unless it is finished already."""
@@ -143,27 +224,35 @@ class Caller:
             inputs = self.inputs()
         except GoneInputError as error:
             if done:  # the run that was cut has ended well; that its input is gone is no fault of it
-                return replace(done[0], notes=(*done[0].notes, f"{error.message}; nothing new was planned"))
+                last = replace(done[-1], notes=(*done[-1].notes, f"{error.message}; nothing new was planned"))
+                return join([*done[:-1], last])
             if not isinstance(error, MissingInputError):
                 raise
-            finished = self._finished_of_date(checkpoint)
+            finished = self.finished_of_date(checkpoint)
             if finished is None:
                 return self.without_input(error)
-            return self._before(checkpoint, finished, "its input is gone since")
-        mark = present_fingerprint(self.job, self.place, self.choice, inputs)
-        same = [
-            r
-            for r in checkpoint.runs()
-            if r.fingerprint == mark and r.kind == self.choice.kind and r.state != "abandoned"
-        ]
-        newest = same[-1] if same else None
-        if newest is not None and newest.state == "planned" and self._overtaken(checkpoint, newest):
-            newest = None
-        if newest is not None and newest.state == "finished" and not _had_future(newest):
-            return done[0] if done else self._finished(checkpoint, newest)
-        if newest is None or newest.state == "finished" or not self._has_outbox(newest):
+            return self.gone_since(checkpoint, finished)
+        then, newest = self._present(checkpoint, inputs)
+        if then is Then.DONE and newest is not None:
+            return join(done) if done else self._finished(checkpoint, newest)
+        if then is Then.PLAN or newest is None:
             newest = self._make_plan(checkpoint, inputs)
         return join([*done, self._post(checkpoint, newest)])
+
+    def done(self, checkpoint: Checkpoint, inputs: JobInputs) -> Summary | None:
+        """The summary of a finished run whose inputs are the present ones; None where there is something to plan or to post."""
+        then, run = self._present(checkpoint, inputs)
+        return self._finished(checkpoint, run) if then is Then.DONE and run is not None else None
+
+    def _present(self, checkpoint: Checkpoint, inputs: JobInputs) -> tuple[Then, RunRow | None]:
+        return present(
+            self._as_call(),
+            present_fingerprint(self.job, self.place, self.choice, inputs),
+            checkpoint.runs(),
+            overtaken=lambda run: self._overtaken(checkpoint, run),
+            postable=self._has_outbox,
+            had_future=_had_future,
+        )
 
     def _has_outbox(self, run: RunRow) -> bool:
         """Say whether a plan can still be posted; of a run that has begun, a lost outbox is told when it is posted."""
@@ -207,22 +296,9 @@ class Caller:
             raise AgainError("interrupted while planning; nothing was sent", hint="run the same command again")
         self.talk.planning(doing, rows)
 
-    def _open_run(self, checkpoint: Checkpoint) -> RunRow | None:
-        """The unfinished run that this call goes on with: a trial of the same keyValues, a replay of the same run."""
-        runs = [
-            r
-            for r in checkpoint.runs()
-            if r.state == "open" and r.kind == self.choice.kind and r.date == self.choice.date
-        ]
-        if self.choice.kind != "main":
-            runs = [r for r in runs if trial(r.fingerprint) == trial_mark(self.choice.trial)]
-        return runs[-1] if runs else None
-
-    def _finished_of_date(self, checkpoint: Checkpoint) -> RunRow | None:
+    def finished_of_date(self, checkpoint: Checkpoint) -> RunRow | None:
         """The newest finished run of this call's date: where its input has gone since, nothing is missing."""
-        wanted = (self.choice.kind, self.choice.date, "finished")
-        runs = [r for r in checkpoint.runs() if (r.kind, r.date, r.state) == wanted]
-        return runs[-1] if runs and self.choice.day and self.choice.kind == "main" else None
+        return finished_before("main", self.choice.date, checkpoint.runs()) if self.choice.kind == "main" else None
 
     def without_input(self, error: MissingInputError) -> Summary:
         """The summary of a date that has no input, where the job says that this may be (`source.missing: skip`); else the error."""
@@ -241,18 +317,6 @@ class Caller:
             books=Books(),
         )
 
-    def _unfinished(self, checkpoint: Checkpoint, *, also_own: bool = False) -> list[str]:
-        """Lines that name the unfinished runs which this call leaves."""
-        left = [
-            r
-            for r in checkpoint.runs()
-            if r.state == "open" and (also_own or r.kind != self.choice.kind or r.date not in self.covers)
-        ]
-        return [
-            f"run {r.name}{f' of {r.date}' if r.date else ''}{', a replay,' if r.kind == 'replay' else ''} is unfinished"
-            for r in left
-        ]
-
     def _overtaken(self, checkpoint: Checkpoint, plan: RunRow) -> bool:
         """Say whether a run of other inputs or another mapping has sent something since a plan was made.
 
@@ -260,32 +324,6 @@ class Caller:
         """
         others = (r for r in checkpoint.runs() if r.run != plan.run and base(r.fingerprint) != base(plan.fingerprint))
         return any(checkpoint.touched_since(other.run, plan.created) for other in others)
-
-    def _named_plan(self, checkpoint: Checkpoint, name: str) -> RunRow:
-        found = [r for r in checkpoint.runs() if r.name == name or str(r.run) == name]
-        if not found:
-            known = ", ".join(r.name for r in checkpoint.runs() if r.state == "planned") or "none"
-            raise JobError(f"no plan {name} for {self.place.destination}", hint=f"plans that can be posted: {known}")
-        (plan,) = found
-        if plan.state in ("finished", "abandoned"):
-            raise JobError(f"plan {name} is {plan.state}", hint="run without --plan to post what is new")
-        if plan.date != self.choice.date:
-            raise JobError(
-                f"plan {name} is of {plan.date or 'no date'}, this call of {self.choice.date or 'none'}",
-                hint=f"say --date {plan.date}" if plan.date else "leave --date out",
-            )
-        if plan.state == "planned":
-            same = [r for r in checkpoint.runs() if (r.state, r.kind, r.date) == ("open", plan.kind, plan.date)]
-            if same and plan.kind == "main":
-                raise JobError(
-                    f"run {same[-1].name} of the same date is unfinished", hint="run without --plan goes on with it"
-                )
-            if self._overtaken(checkpoint, plan):
-                raise JobError(
-                    f"since plan {name} was made, another run has sent events",
-                    hint="plan again: what was sent may change the plan",
-                )
-        return plan
 
     def _post(self, checkpoint: Checkpoint, run: RunRow) -> Summary:
         """Post what is pending of a run, as far as its guards and the API let it."""
@@ -304,16 +342,13 @@ class Caller:
             stop = Stop("limit", "--limit is reached; run the same command again to go on")
             return self._summary(checkpoint, run, None, stop=stop, exit_code=Exit.AGAIN)
         try:
+            checkpoint.update_run(run.run, state="open", method=self.job.delivery.method)
             with open_target(self.job, self.place, self.talk.say) as target:
                 if warning := over_the_limit(self.job.delivery.method, self.job.delivery.rate):
                     self.talk.say(f"warning: {warning}")
-                checkpoint.update_run(run.run, state="open", method=self.job.delivery.method)
                 result = self._deliver(checkpoint, run, target)
         except ClickreplayError as error:
             return self._broken(checkpoint, run, error)
-        if result.stopped and not _tried(checkpoint, run):
-            # Nothing has left: the plan may still be made anew without a word about what was sent.
-            checkpoint.update_run(run.run, state="planned")
         return self._ended(checkpoint, run, result)
 
     def _broken(self, checkpoint: Checkpoint, run: RunRow, error: ClickreplayError) -> Summary:
@@ -343,35 +378,47 @@ class Caller:
         return result
 
     def _withdraw(self, checkpoint: Checkpoint, run: RunRow) -> Stopped | None:
+        found = self._no_longer(checkpoint, run)
+        for reason, seqs in found.seqs.items():
+            checkpoint.withdraw(run.run, seqs.tolist(), reason)
+        return self._stale(run, found) if found.stale else None
+
+    def _no_longer(self, checkpoint: Checkpoint, run: RunRow) -> Withdrawn:
+        """Return what of a run may no longer go."""
         delivery = self.job.delivery
         live = delivery.method == "event"
         outbox, books = self.place.outbox(run.name), Books.from_json(run.books)
         timed = not self.job.gives_ids and run.mapping == mapping_hash(self.job)
         since = datetime.fromisoformat(books.first) if books.first and timed else None
         again = _doubted_in(checkpoint, run)
-        contacts = contact_lists(find_contacts(self.job, self.choice.day))
+        contacts = contact_lists(find_contacts(self.job, run.day))
+        late = run.state == "planned" and stale_is_left_out(self.job, checkpoint, run.kind, run.date)
         with (
             state.storing(self.place.folder),
             TemporaryDirectory(dir=self.place.folder, prefix=self.place.passing) as name,
         ):
             folder = Path(name)
             with connect(memory="500MB", folder=folder, reads=[self.place.folder]) as sql:
-                found = withdrawn(
+                return withdrawn(
                     outbox,
                     checkpoint.settled(run.run, delivery.on_unknown),
                     ledger.sent_files(self.place, checkpoint, folder, since, frozenset({run.run, *again})),
                     sql,
                     oldest=datetime.now(UTC) - delivery.max_age if live and delivery.stale != "send" else None,
-                    drop_stale=delivery.stale == "drop",
+                    drop_stale=delivery.stale == "drop" or late,
                     drop_late_carts=live and delivery.late_carts == "drop",
                     contacts=contacts.judge if contacts else None,
                     carts=ledger.sent_files(self.place, checkpoint, folder, since, frozenset({run.run}))
                     if again
                     else None,
                 )
-        for reason, seqs in found.seqs.items():
-            checkpoint.withdraw(run.run, seqs.tolist(), reason)
-        return stale_guard(found.stale, found.oldest) if found.stale else None
+
+    def _stale(self, run: RunRow, found: Withdrawn) -> Stopped:
+        """The guard of a run with pending events that have grown too old; of one that has begun, with the way to end it."""
+        stopped = stale_guard(found.stale, found.oldest)
+        if run.state != "open":
+            return stopped
+        return replace(stopped, hint=f"{stopped.hint}; or {_abandons(run)}")
 
     def _pending(self, checkpoint: Checkpoint, run: RunRow) -> int:
         return run.events - len(checkpoint.settled(run.run, self.job.delivery.on_unknown))
@@ -383,10 +430,12 @@ class Caller:
             counts = checkpoint.counts(run.run)
             code = Exit.PARTIAL if counts.rejected or counts.unknown else Exit.OK
             self._close(checkpoint, run, "finished", code)
-            notes = [*([result.warning] if result and result.warning else []), *self._unfinished(checkpoint)]
+            notes = [result.warning] if result and result.warning else []
             return self._summary(checkpoint, run, None, exit_code=code, notes=notes)
         guard = stopped.guard
         stop = Stop(stopped.reason, stopped.hint, stopped.resume_at)
+        if guard == "max_rejected" and (said := self._held_by_refusals(checkpoint, run)):
+            stop = Stop(said.reason, said.hint)
         return self._summary(
             checkpoint,
             run,
@@ -410,10 +459,27 @@ class Caller:
         """The books of a run that has nothing new, with the code that it finished with."""
         return self._before(checkpoint, run, "its input holds nothing new")
 
+    def gone_since(self, checkpoint: Checkpoint, run: RunRow) -> Summary:
+        """The summary of a run that finished before and whose input was taken away."""
+        return self._before(checkpoint, run, "its input is gone since")
+
     def _before(self, checkpoint: Checkpoint, run: RunRow, why: str) -> Summary:
-        notes = [f"finished before; {why}", *self._unfinished(checkpoint)]
+        notes = [f"finished before; {why}"]
         summary = self._summary(checkpoint, run, None, exit_code=Exit(run.exit or 0), notes=notes)
         return replace(summary, finished_before=True)
+
+    def _held_by_refusals(self, checkpoint: Checkpoint, run: RunRow) -> Stopped | None:
+        """The guard of a run of which the API has refused too much: it stops again, whatever was mended since."""
+        return refused_too_much(run, checkpoint, self.job.delivery.max_rejected)
+
+    def _mapping_changed(self, checkpoint: Checkpoint, run: RunRow) -> Stopped:
+        said = self._held_by_refusals(checkpoint, run)
+        why = f"; it was stopped before: {said.reason}" if said else ""
+        return Stopped(
+            "mapping",
+            f"run {run.name}{f' of {run.date}' if run.date else ''} is unfinished, and the job's mapping has changed since{why}",
+            f"run --finish posts the rest of its outbox as it was planned; {_abandons(run)}",
+        )
 
     def _summary(
         self,
@@ -466,10 +532,17 @@ def _had_future(run: RunRow) -> bool:
     return bool(Books.from_json(run.books).invalid_reasons["future"])
 
 
-def _mapping_changed(run: RunRow) -> Stopped:
-    return Stopped(
-        "mapping",
-        f"run {run.name} is unfinished, and the job's mapping has changed since",
-        "run --finish posts the rest of its outbox as it was planned; "
-        "run --abandon closes it (its pending events were never sent) and plans anew",
-    )
+def _pending_of(checkpoint: Checkpoint, run: RunRow) -> int:
+    """Return how many events of a run have no verdict yet."""
+    counts = checkpoint.counts(run.run)
+    return run.events - counts.delivered - counts.rejected - counts.unknown - sum(counts.withdrawn.values())
+
+
+def _abandons(run: RunRow) -> str:
+    """Words of how a run is closed."""
+    date = f" --date {run.date}" if run.date else ""
+    return f"run{date} --abandon closes it (its pending events were never sent) and plans anew"
+
+
+def _stopped(summary: Summary, guard: Stopped) -> Summary:
+    return replace(summary, guard=guard.guard, stopped=Stop(guard.reason, guard.hint), exit=Exit.GUARD)

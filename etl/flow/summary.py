@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from etl.delivery.checkpoint import Checkpoint, RunRow
 from etl.errors import Exit
 from etl.flow.state import Place
+from etl.flow.told import warnings_of
 from etl.job.models import Job
 from etl.report.books import Books
 from etl.report.summary import Stop, Summary
@@ -52,6 +53,7 @@ def summarise(
 ) -> Summary:
     """Return the summary of a run as the checkpoint knows it now."""
     counts = checkpoint.counts(run.run)
+    books = books_of(place, checkpoint, run)
     unsent = Summary(
         job=job.job,
         run=run.name,
@@ -59,11 +61,11 @@ def summarise(
         date=run.date or None,
         method=job.delivery.method,
         destination=str(place.destination),
-        books=books_of(place, checkpoint, run),
+        books=books,
         guard=guard,
         stopped=stopped,
         exit=exit_code,
-        notes=tuple(notes),
+        notes=(*warnings_of(books, job), *notes),
     )
     return replace(
         unsent,

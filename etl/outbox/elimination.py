@@ -42,7 +42,7 @@ class Policy:
     now: datetime
     mapping: str
     max_age: timedelta | None = None  # with `method: event` only
-    stale: str = "stop"
+    stale: str = "stop"  # or drop, send; late: drop those that would go out
     max_per_contact: int | None = None
     zone: str = "UTC"
     sample: int | None = None
@@ -182,8 +182,10 @@ class _Elimination:
             self._drop(f"SELECT n FROM alive WHERE {old}", self.result.filtered, "stale")
 
     def _count_stale(self) -> None:
-        """Count the old ones among those that would go out: a guard asks about them."""
+        """Count the old ones among those that would go out: a guard asks about them, or they fall out as late rows."""
         old = self._is_old()
+        if old is not None and self.policy.stale == "late":
+            self._drop(f"SELECT n FROM alive WHERE {old}", self.result.filtered, "stale")
         if old is not None and self.policy.stale == "stop":
             (row,) = fetch(self.sql, f"SELECT count(*) AS n, min(instant) AS oldest FROM alive WHERE {old}").to_pylist()
             self.result.stale, self.result.oldest = row["n"], row["oldest"]

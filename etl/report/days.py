@@ -10,7 +10,7 @@ from typing import Any
 
 from etl.errors import Exit, worst
 from etl.report.books import Books
-from etl.report.summary import MEANING, Stop, Summary, details
+from etl.report.summary import MEANING, Stop, Summary, Unfinished, details
 
 _MOST_NOTES = 6
 
@@ -47,6 +47,8 @@ class DaysSummary:
     planned: bool = False
     costs: Mapping[str, Cost] = field(default_factory=dict)
     day_costs: tuple[Mapping[str, Cost], ...] = ()
+    earlier: tuple[Summary, ...] = ()  # unfinished runs of dates before the first day, which come first
+    unfinished: tuple[Unfinished, ...] = ()  # runs that the call leaves
 
     @property
     def asked(self) -> int:
@@ -56,17 +58,17 @@ class DaysSummary:
     @property
     def failed(self) -> list[Summary]:
         """The days that are not as they should be: their code is neither 0 nor 3."""
-        return [day for day in self.days if day.exit not in (Exit.OK, Exit.PARTIAL)]
+        return [day for day in (*self.earlier, *self.days) if day.exit not in (Exit.OK, Exit.PARTIAL)]
 
     @property
     def exit(self) -> Exit:
         """The worst code of all days."""
-        return worst([day.exit for day in self.days] + ([Exit.AGAIN] if self.stop else []))
+        return worst([day.exit for day in (*self.earlier, *self.days)] + ([Exit.AGAIN] if self.stop else []))
 
     @property
     def total(self) -> Summary:
         """The sums: over every run of every day, so that they balance as each of these does."""
-        runs = [run for day in self.days for run in (*day.earlier, day)]
+        runs = [*self.earlier, *(run for day in self.days for run in (*day.earlier, day))]
         failed = self.failed[0] if self.failed else None
         return replace(
             self.empty,
@@ -82,7 +84,17 @@ class DaysSummary:
             guard=failed.guard if failed else None,
             stopped=self.stop or (failed.stopped if failed else None),
             exit=self.exit,
+            finished_before=self.nothing_new,
+            unfinished=self.unfinished,
+            earlier=self.earlier,
+            notes=tuple(_notes((*self.earlier, *self.days))),
         )
+
+    @property
+    def nothing_new(self) -> bool:
+        """True where every day was finished before, or has no input."""
+        quiet = [day.finished_before or day.skipped is not None for day in self.days]
+        return not self.earlier and not self.planned and all(quiet) and any(day.finished_before for day in self.days)
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON object: the sums at the top, and `runs` with an object for each day that the call came to."""
@@ -100,8 +112,9 @@ def days_to_text(summary: DaysSummary) -> str:
     """Return the summary as lines for people: the table, the sums, what failed, the cost of a plan."""
     total = summary.total
     head = f"{total.job} · {summary.first} … {summary.last} · {total.method} → {total.destination}"
-    lines = [head, *_table(summary, total), *details(total)]
-    lines += [f"    note: {note}" for note in _notes(summary.days)]
+    new = ["nothing new: these days were finished before, and nothing was sent now"] if summary.nothing_new else []
+    lines = [*new, head, *_table(summary, total), *details(total)]
+    lines += [f"    note: {note}" for note in (*_shortened(total.notes), *summary.unfinished)]
     for method, cost in summary.costs.items():
         lines.append(f"  {method}: {_cost_words(cost)}")
     if summary.costs:
@@ -131,6 +144,7 @@ def days_to_text(summary: DaysSummary) -> str:
 
 def _table(summary: DaysSummary, total: Summary) -> list[str]:
     """Return a line a day and one for the sums, in columns."""
+    listed = summary.days if summary.planned else (*summary.earlier, *summary.days)
     if summary.planned:
         names = ("rows", "events", *(f"{method} requests" for method in summary.costs))
         by_day = [
@@ -140,11 +154,11 @@ def _table(summary: DaysSummary, total: Summary) -> list[str]:
         sums = (total.books.rows, total.books.events, *(cost.requests for cost in summary.costs.values()))
     else:
         names = ("rows", "events", "delivered", "rejected", "unknown", "pending")
-        by_day = [_counts(day) for day in summary.days]
+        by_day = [_counts(day) for day in listed]
         sums = _counts(total)
     cells = [
         (str(day.date), *(f"{count:,}" for count in counts), str(int(day.exit)), _remark(day))
-        for day, counts in zip(summary.days, by_day, strict=True)
+        for day, counts in zip(listed, by_day, strict=True)
     ]
     rows = [("day", *names, "exit", ""), *cells, (_days(len(summary.days)), *(f"{count:,}" for count in sums), "", "")]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
@@ -178,7 +192,7 @@ def _remark(day: Summary) -> str:
         return day.guard
     if day.finished_before:
         return "finished before"
-    return f"run {', '.join(str(run.run) for run in (*day.earlier, day))}" if day.run else ""
+    return f"run {', '.join(dict.fromkeys(str(run.run) for run in (*day.earlier, day)))}" if day.run else ""
 
 
 def _notes(days: Sequence[Summary]) -> list[str]:
@@ -187,9 +201,12 @@ def _notes(days: Sequence[Summary]) -> list[str]:
     for day in days:
         for note in () if day.finished_before else day.notes:
             said.setdefault(note, day.date or "")
-    notes = [f"{day}: {note}" for note, day in said.items()]
+    return [f"{day}: {note}" for note, day in said.items()]
+
+
+def _shortened(notes: Sequence[str]) -> Sequence[str]:
     more = len(notes) - _MOST_NOTES
-    return notes if more <= 1 else [*notes[:_MOST_NOTES], f"and {more} more; --log-format json tells all"]
+    return notes if more <= 1 else [*notes[:_MOST_NOTES], f"and {more} more; --json and --log-format json tell all"]
 
 
 def _cost_words(cost: Cost) -> str:

@@ -26,6 +26,26 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
+class Unfinished:
+    """An unfinished run that a call leaves, with its events that have no verdict yet, and why it is left."""
+
+    run: str
+    date: str | None
+    kind: str
+    pending: int
+    why: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON object."""
+        return {"run": self.run, "date": self.date, "kind": self.kind, "pending": self.pending, "why": self.why}
+
+    def __str__(self) -> str:
+        kind = "" if self.kind == "main" else f", a {self.kind},"
+        of = f" of {self.date}" if self.date else ""
+        return f"run {self.run}{of}{kind} is unfinished ({_n(self.pending)} pending): {self.why}"
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
     """A plan or a run: `books` with the withdrawn events moved to their reasons, and what became of the events."""
 
@@ -50,6 +70,7 @@ class Summary:
     skipped: str | None = None  # why there was nothing to plan, where the job takes that as it comes
     earlier: tuple[Summary, ...] = field(default=())
     of: str | None = None  # the run whose rejects it replays
+    unfinished: tuple[Unfinished, ...] = ()  # runs that the call leaves
 
     @property
     def pending(self) -> int:
@@ -84,6 +105,9 @@ class Summary:
             "guard": self.guard,
             "stopped": self.stopped.to_json() if self.stopped else None,
             "exit": int(self.exit),
+            "finished_before": self.finished_before,
+            "notes": list(self.notes),
+            "unfinished": [one.to_json() for one in self.unfinished],
         }
         if self.of is not None:
             own["of"] = self.of
@@ -107,10 +131,11 @@ def join(summaries: Sequence[Summary]) -> Summary:
 def to_text(summary: Summary) -> str:
     """Return the summary as lines for people: both equations, each with its parts."""
     parts = [to_text(one) for one in summary.earlier]
+    lines = ["nothing new: it was finished before, and nothing was sent now"] if summary.finished_before else []
     where = " · ".join(filter(None, (summary.job, _run(summary), summary.date)))
-    lines = [f"{where} · {summary.method} → {summary.destination}"]
+    lines += [f"{where} · {summary.method} → {summary.destination}"]
     lines += [f"skipped: {summary.skipped}"] if summary.skipped is not None else details(summary)
-    lines += [f"    note: {note}" for note in summary.notes]
+    lines += [f"    note: {note}" for note in (*summary.notes, *summary.unfinished)]
     if summary.guard:
         sent = "nothing more was sent" if summary.requests else "nothing was sent"
         lines.append(f"stopped by guard `{summary.guard}`: {sent}")

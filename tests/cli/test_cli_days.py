@@ -254,12 +254,16 @@ def test_an_unfinished_day_is_gone_on_with_before_the_days_after_it(week: Shop, 
     assert record().accepted() == 60
 
 
-def test_an_unfinished_day_outside_of_the_range_is_named_and_left(week: Shop, record: Records) -> None:
-    week.call("run", "--date", "2026-11-20", "--limit", "5")
+def test_an_unfinished_day_before_the_range_goes_first_and_only_date_leaves_and_names_it(
+    week: Shop, record: Records
+) -> None:
+    cut = week.call("run", "--date", "2026-11-20", "--limit", "5").json["run"]
+    ended = week.call("run", "--from", "2026-11-21", "--to", "2026-11-21", "--only-date")
+    assert (ended.json["delivered"], ended.json["unfinished"][0]["date"]) == (20, "2026-11-20")
+    assert "of 2026-11-20 is unfinished (15 pending)" in ended.err
     ended = week.call("run", "--from", "2026-11-21", "--to", "2026-11-22")
-    assert ended.json["delivered"] == 40
-    assert "of 2026-11-20 is unfinished" in ended.err
-    assert record().accepted() == 45
+    assert ([one["run"] for one in ended.json["earlier"]], ended.json["unfinished"]) == ([cut], [])
+    assert (ended.exit, balances(ended.json), record().accepted()) == (0, True, 60)
 
 
 def test_a_second_call_while_a_range_is_at_work_exits_75(week: Shop, record: Records) -> None:

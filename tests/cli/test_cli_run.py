@@ -26,7 +26,7 @@ def test_every_event_is_delivered_and_the_json_has_the_contracts_keys(shop: Shop
     assert list(ended.json) == [
         "job", "run", "date", "method", "destination", "rows", "extra", "filtered", "invalid", "invalid_reasons", "duplicate",
         "folded", "events", "by_type", "delivered", "rejected", "unknown", "pending", "resent", "requests", "seconds", "guard",
-        "stopped", "exit",
+        "stopped", "exit", "finished_before", "notes", "unfinished",
     ]  # fmt: skip
     assert (ended.json["rows"], ended.json["duplicate"], ended.json["events"]) == (25, {"exact": 2}, 23)
     assert (ended.json["delivered"], ended.json["pending"], ended.json["requests"]) == (23, 0, 23)
@@ -675,14 +675,21 @@ def test_history_goes_as_past_events_however_old_it_is_and_is_not_sent_again_liv
     assert (ended.json["duplicate"], ended.json["delivered"], record().accepted()) == ({"sent_before": 30}, 1, 31)
 
 
-def test_a_run_that_was_begun_by_one_method_may_go_on_by_the_other(shop: Shop, record: Records) -> None:
+def test_a_run_keeps_its_method_and_a_call_by_the_other_one_names_it_and_sends_nothing_twice(
+    shop: Shop, record: Records
+) -> None:
     shop.write(pages(20))
-    assert shop.call("run", "--limit", "5").json["delivered"] == 5
-    shop.job = shop.job.replace("stale: send", "stale: send, method: past_events")
+    cut = shop.call("run", "--limit", "5").json["run"]
+    live, history = "stale: send", "stale: send, method: past_events"
+    shop.job = shop.job.replace(live, history)
     ended = shop.call("run")
-    (begun,) = ended.json["earlier"]
-    assert (ended.exit, begun["delivered"], begun["method"], record().accepted()) == (0, 20, "past_events", 20)
-    assert (ended.json["events"], ended.json["duplicate"]) == (0, {"sent_before": 20})
+    assert (ended.exit, ended.json["duplicate"], ended.json["delivered"]) == (0, {"sent_before": 5}, 15)
+    (left,) = ended.json["unfinished"]
+    assert (left["run"], left["pending"], left["why"]) == (cut, 15, "it sends by event, this call by past_events")
+    shop.job = shop.job.replace(history, live)
+    ended = shop.call("run")
+    assert (ended.exit, ended.json["duplicate"], ended.json["unfinished"]) == (0, {"sent_before": 15}, [])
+    assert record().accepted() == 20
 
 
 def test_an_account_without_segmentation_stops_with_77_and_words(
