@@ -58,7 +58,9 @@ OUTBOX = pa.schema(
         pa.field("file", pa.int32(), nullable=False),
         pa.field("row", pa.int64(), nullable=False),
         pa.field("element", pa.int32()),
+        pa.field("item", pa.int32()),  # of the list that `each` names
         pa.field("rule", pa.int16(), nullable=False),
+        pa.field("content", pa.uint64(), nullable=False),  # hash of type and mapped values, without keyValue and time
         pa.field("body", pa.string(), nullable=False),  # {"eventTypeKey":…,"keyValue":…,"params":[…]}
     ]
 )

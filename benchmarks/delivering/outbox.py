@@ -57,7 +57,9 @@ def _chunk(rng: np.random.Generator, start: int, count: int, keys: int) -> pa.Ta
         "file": pa.array(np.zeros(count, np.int32)),
         "row": pa.array(seq, pa.int64()),
         "element": pa.nulls(count, pa.int32()),
+        "item": pa.nulls(count, pa.int32()),
         "rule": pa.array(np.zeros(count, np.int16)),
+        "content": pa.array(seq, pa.uint64()),
         "body": body,
     }).select(OUTBOX.names).cast(OUTBOX)  # fmt: skip
 

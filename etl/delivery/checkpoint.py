@@ -142,6 +142,17 @@ class Touched:
     at: float
 
 
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """What the checkpoint says of events that follow each other, as columns; `status` is 0 where there was none."""
+
+    seq: Seqs
+    state: Seqs
+    status: Seqs
+    sends: Seqs
+    at: npt.NDArray[np.float64]
+
+
 _RUN = ", ".join(f.name for f in fields(RunRow))
 _EVENT = ", ".join(f.name for f in fields(Touched))
 _CHANGEABLE = frozenset(RunChanges.__annotations__)
@@ -503,6 +514,17 @@ class Checkpoint:
         for reason, seq in self._rows("SELECT detail, seq FROM events WHERE run = ? AND state = 6 ORDER BY seq", run):
             found.setdefault(reason, []).append(seq)
         return found
+
+    def stretch(self, run: int, first: int, upto: int) -> Stretch:
+        """Return what stands of the events of a run from `first` to before `upto`, in order; nothing of one never carried."""
+        rows = self._rows(
+            "SELECT seq, state, coalesce(status, 0), sends, at FROM events "
+            "WHERE run = ? AND seq >= ? AND seq < ? ORDER BY seq",
+            run, first, upto,
+        )  # fmt: skip
+        columns = np.array(list(rows), np.float64).reshape(-1, 5).T  # each number is far below 2**53
+        seq, state, status, sends = columns[:4].astype(np.int64)
+        return Stretch(seq, state, status, sends, columns[4])
 
     def dead_letters(self, run: int) -> Iterator[Touched]:
         """Give the events that the API refused, with status and answer."""

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from etl.delivery.checkpoint import Checkpoint, RunRow, Segment, Seqs
 from etl.errors import StateError
+from etl.flow.receipts import forget_receipts, keep_receipts
 from etl.flow.state import Place
 from etl.outbox.elimination import SENT
 from etl.outbox.write import create_private, sync
@@ -77,8 +78,9 @@ def _is_whole(path: Path, segment: Segment) -> bool:
 
 
 def merge(place: Place, checkpoint: Checkpoint, run: RunRow) -> None:
-    """Write the segments of a finished run: by temp file, fsync and rename, so that it can be repeated after a crash."""
+    """Write receipts and segments of a finished run: by temp file, fsync and rename, so that it can be repeated after a crash."""
     segments = []
+    keep_receipts(place, checkpoint, run)
     if checkpoint.remembers(run.run):
         months = _months(place, run, seqs := checkpoint.remembered(run.run))
         for month, rows in months.items():
@@ -104,6 +106,9 @@ def prune(place: Place, checkpoint: Checkpoint, keep: timedelta, now: datetime) 
         checkpoint.forget(old)
         for segment in old:
             (place.ledger / segment.file).unlink(missing_ok=True)
+        kept = {segment.run for segment in checkpoint.segments()}
+        for number in {segment.run for segment in old} - kept:
+            forget_receipts(place, checkpoint.run(number).name)
 
 
 def sweep(place: Place, checkpoint: Checkpoint) -> None:

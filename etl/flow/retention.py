@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from etl.delivery.checkpoint import Checkpoint, RunRow
 from etl.errors import AgainError, Exit
-from etl.flow import ledger
+from etl.flow import ledger, receipts
 from etl.flow.opened import opened
 from etl.flow.state import PURGED, SANDBOX, Place, places, storing, write_private
 from etl.flow.summary import books_of
@@ -22,8 +22,8 @@ from etl.outbox.write import sync
 from etl.report.purged import PurgedPlace, PurgedRun
 from etl.sandbox.forget import forget
 
-#: What of a run's folder is no contact data: what the run has read, and that the rest was taken away.
-_STAYS = frozenset({PURGED, "inputs.json"})
+#: What of a run's folder is no contact data: what the run has read, what became of its events, and that the rest was taken away.
+_STAYS = frozenset({PURGED, "inputs.json", receipts.NAME})
 
 
 def remove_old(place: Place, checkpoint: Checkpoint, before: datetime, *, dry_run: bool = False) -> PurgedPlace:

@@ -4,7 +4,7 @@
                       checkpoint.sqlite progress of the runs
                       ledger/2026-11/   ids that finished runs have sent, by month of the events; Parquet
                       runs/000001-ab12cd/outbox.parquet, quarantine.parquet; of a replay lines-N.parquet too, by rule;
-                                         purged.json once they were taken away
+                                         receipts.parquet once it is closed; purged.json once contact data was taken away
 """
 
 from __future__ import annotations

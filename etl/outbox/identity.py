@@ -59,6 +59,11 @@ def twin(kind: str, whose: str, given: str | None) -> str:
     return _hash64(full)
 
 
+def content_hash(kind: str, mapped: str) -> str:
+    """Return SQL of the 64-bit hash of type and mapped values: equal for an event that was mapped to another keyValue or time."""
+    return _hash64(f"{_head('content', kind)} || {mapped}")
+
+
 def lane(key: str) -> str:
     """Return SQL of the 64-bit hash of a keyValue: the lane in which its events go out."""
     return _hash64(f"{literal('lane')} || {key}")

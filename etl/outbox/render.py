@@ -27,6 +27,7 @@ STAGED = pa.schema(
         pa.field("twin", pa.uint64()),
         pa.field("lane", pa.uint64()),
         pa.field("grp", pa.binary()),
+        pa.field("content", pa.uint64()),
         pa.field("body", pa.string()),
     ]
 )

@@ -87,7 +87,7 @@ class Shape:
         return {WHO: identity.who(quote("key"), quote(MOMENT)), WHAT: self.event_content()}
 
     def identity_columns(self) -> dict[str, str]:
-        """SQL of `id`, `twin`, `lane` and `grp` (the group of a key or window dedupe, else null), over `identity_texts`."""
+        """SQL of `id`, `twin`, `lane`, `grp` (the group of a key or window dedupe, else null) and `content`, over `identity_texts`."""
         key = quote("key")
         grp = "CAST(NULL AS BLOB)"
         if self.dedupe is not None:
@@ -101,6 +101,7 @@ class Shape:
             "twin": identity.twin(self.type, quote(WHO), given),
             "lane": identity.lane(key),
             "grp": grp,
+            "content": identity.content_hash(self.type, quote(WHAT)),
         }
 
 

@@ -131,8 +131,8 @@ def test_contact_data_of_a_run_that_ended_longer_ago_than_keep_goes_at_the_end_o
     assert ended.exit == 0
     assert "contact data of 1 run from more than 30 days ago was removed" in ended.err
     assert _files(people) == {
-        "000001": {"purged.json", "inputs.json"},
-        "000002": {"outbox.parquet", "quarantine.parquet", "inputs.json"},
+        "000001": {"purged.json", "inputs.json", "receipts.parquet"},
+        "000002": {"outbox.parquet", "quarantine.parquet", "inputs.json", "receipts.parquet"},
     }
 
 
@@ -141,7 +141,7 @@ def test_what_is_younger_than_keep_stays(people: Shop) -> None:
     _aged(people, 29)
     ended = people.call("run")
     assert "removed" not in ended.err
-    assert _files(people) == {"000001": {"outbox.parquet", "quarantine.parquet", "inputs.json"}}
+    assert _files(people) == {"000001": {"outbox.parquet", "quarantine.parquet", "inputs.json", "receipts.parquet"}}
     people.job += "keep: 28d\n"
     assert "contact data of 1 run from more than 28 days ago" in people.call("run").err
 
@@ -199,7 +199,11 @@ def test_what_a_rehearsal_left_elsewhere_goes_as_well(people: Shop) -> None:
         database.execute("UPDATE accepted SET at = at - ?", (31 * DAY,))
     people.api = real
     assert "contact data of 1 run " in people.call("run").err
-    assert {file.name for file in next((sandbox / "runs").iterdir()).iterdir()} == {"purged.json", "inputs.json"}
+    assert {file.name for file in next((sandbox / "runs").iterdir()).iterdir()} == {
+        "purged.json",
+        "inputs.json",
+        "receipts.parquet",
+    }
     with closing(sqlite3.connect(sandbox / "sandbox.sqlite")) as database:
         assert list(database.execute("SELECT DISTINCT key, body FROM accepted")) == [("", "{}")]
     assert ANN.encode() not in (sandbox / "sandbox.sqlite").read_bytes()
@@ -213,7 +217,7 @@ def test_the_end_of_a_backfill_takes_old_data_away_too(people: Shop) -> None:
     _aged(people, 31)
     ended = people.call("run", "--from", "2026-11-20", "--to", "2026-11-21")
     assert ended.exit == 0
-    assert _files(people)["000001"] == {"purged.json", "inputs.json"}
+    assert _files(people)["000001"] == {"purged.json", "inputs.json", "receipts.parquet"}
     _aged(people, 31)
     assert "contact data of 1 run from more" in people.call("run", "--from", "2026-11-20", "--to", "2026-11-21").err
 
@@ -302,7 +306,7 @@ def test_a_purge_that_was_killed_is_finished_by_the_next(at: int, people: Shop) 
     people.call("run")
     _killed(people, at, "--older-than", "0s")
     assert people.call("purge", "--older-than", "0s").exit == 0
-    assert _files(people) == {"000001": {"purged.json", "inputs.json"}}
+    assert _files(people) == {"000001": {"purged.json", "inputs.json", "receipts.parquet"}}
     assert people.call("run").json["delivered"] == 10
 
 
@@ -520,7 +524,7 @@ def test_a_run_whose_replay_is_unfinished_is_left_alone(people: Shop, serve: Cal
     resent = people.call("rejects", "--run", "1", "--dead-letters", "--resend")
     assert (resent.exit, resent.json["events"], resent.json["pending"]) == (3, rejected, 0), resent.err
     people.call("purge")
-    assert _files(people)["000001"] == {"purged.json", "inputs.json"}  # nothing needs it any more
+    assert _files(people)["000001"] == {"purged.json", "inputs.json", "receipts.parquet"}  # nothing needs it any more
 
 
 def test_lines_that_a_replay_keeps_of_its_carts_go_with_the_person(people: Shop) -> None:

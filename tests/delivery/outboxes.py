@@ -46,7 +46,9 @@ def write(path: Path, keys: Sequence[str], group: int = 97) -> Counter[bytes]:
         "file": pa.array([0] * count, pa.int32()),
         "row": pa.array(range(count), pa.int64()),
         "element": pa.array([None] * count, pa.int32()),
+        "item": pa.array([None] * count, pa.int32()),
         "rule": pa.array([0] * count, pa.int16()),
+        "content": pa.array(range(count), pa.uint64()),
         "body": pa.array([b.decode() for b in bodies], pa.string()),
     }
     pq.write_table(pa.table(columns, OUTBOX), path, row_group_size=group, compression="zstd")
