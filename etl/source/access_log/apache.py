@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from etl.errors import JobError
 from etl.naming import snake_case
-from etl.source.access_log.layout import Variable
+from etl.source.access_log.layout import AT_THE_END, Variable
 
 _DIRECTIVE = re.compile(r"%(?:(%)|[!,\d]*([<>]?)(?:\{([^}]*)\})?(\^?[A-Za-z]{1,2}))")
 _INSIDE = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
@@ -51,11 +52,11 @@ _HEADERS: dict[str, Variable] = {
     "cookie": Variable("cookie_header", "text", "cookie"),
 }
 _EPOCHS: dict[str, Variable] = {
-    "sec": Variable("time_sec", "epoch", "time", 4),
+    "sec": Variable("time_sec", "strftime", "time", 4, "%s"),
     "msec": Variable("time_msec", "epoch", "time", 3),
     "usec": Variable("time_usec", "epoch", "time", 2),
-    "msec_frac": Variable("time_fraction", "strptime", "time", 5, "%f"),
-    "usec_frac": Variable("time_fraction", "strptime", "time", 5, "%f"),
+    "msec_frac": Variable("time_fraction", "strftime", "time", 5, "%f"),
+    "usec_frac": Variable("time_fraction", "strftime", "time", 5, "%f"),
 }
 
 
@@ -89,13 +90,10 @@ def apache_parts(text: str) -> list[str | Variable]:
 
 def _directive(arrow: str, argument: str | None, letter: str) -> list[str | Variable]:
     if letter == "t":
-        if argument is None:
-            return ["[", Variable("time", "clf", "time"), "]"]
-        form = re.sub(r"^(begin|end):", "", argument)
-        return [_EPOCHS.get(form) or Variable("time_text", "strptime", "time", 1, form)]
+        return _time(argument or "")
     if letter == "i":
         name = argument or ""
-        return [_HEADERS.get(name.lower()) or Variable(snake_case(name) or "header")]
+        return [_HEADERS.get(name.lower()) or Variable(snake_case(name) or "header", "list")]
     if letter == "C":
         return [Variable(f"cookie_{snake_case(argument or '')}")]
     if letter == "a" and argument == "c":
@@ -103,9 +101,21 @@ def _directive(arrow: str, argument: str | None, letter: str) -> list[str | Vari
     if letter == "p" and argument in ("local", "remote"):
         return [Variable(f"{argument}_port")]
     if argument is not None and letter in "oen":
-        return [Variable(("response_" if letter == "o" else "") + (snake_case(argument) or "field"))]
+        return [Variable(("response_" if letter == "o" else "") + (snake_case(argument) or "field"), "list")]
     key = f"{argument} T" if letter == "T" and argument else arrow + letter
     return [_KNOWN.get(key) or _KNOWN.get(letter) or Variable(f"directive_{snake_case(letter) or 'x'}")]
+
+
+def _time(argument: str) -> list[str | Variable]:
+    """Return what `%{argument}t` writes: the moment at which the request began, or at which its answer ended."""
+    found = re.fullmatch(r"(begin|end)(?::(.*))?", argument, re.DOTALL)
+    form = argument if found is None else found[2] or ""
+    one = _EPOCHS.get(form) or Variable("time_text", "strftime", "time", 1, form)
+    if not form:
+        one = Variable("time", "clf", "time")
+    if found is not None and found[1] == "end":
+        one = replace(one, own=f"end_{one.own}", rank=one.rank + AT_THE_END)
+    return [one] if form else ["[", one, "]"]
 
 
 def _plain(text: str) -> str:

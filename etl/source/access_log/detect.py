@@ -12,10 +12,10 @@ import numpy as np
 from etl.errors import JobError
 from etl.source.access_log.apache import apache_parts
 from etl.source.access_log.cut import cut
-from etl.source.access_log.json_file import without_prefix
 from etl.source.access_log.json_keys import JsonKeys, fits, json_keys
-from etl.source.access_log.known import LINE_FORMATS, NAMES, known_layout, real_name
-from etl.source.access_log.layout import Layout, layout_of
+from etl.source.access_log.json_text import with_json_escapes, without_prefix
+from etl.source.access_log.known import LINE_FORMATS, NAMED_ONLY, NAMES, known_layout, real_name
+from etl.source.access_log.layout import Layout, Variable, layout_of
 from etl.source.access_log.nginx import nginx_parts, plain
 from etl.source.access_log.octets import Block
 from etl.source.access_log.sample import Sample, sample_of, shown
@@ -92,6 +92,11 @@ def detect_log(inputs: Sequence[Input], encoding: str, log_format: str | None) -
         return _judged(_named(given, sample), sample)
     found = [_judged(candidate, sample) for candidate in _candidates(sample)]
     best = max(found, key=lambda one: one.share)
+    if best.share >= _LEAST and best.name in NAMED_ONLY:
+        raise JobError(
+            f"source.log_format: {sample.item.shown} has the format {best.name}, in which few lines are of visitors",
+            hint=f"Write `log_format: {best.name}`, and `filters` for the lines that are of programs.",
+        )
     if best.share < _LEAST:
         near = f" ({best.name} fits {int(best.share * 100)}% of {best.lines})" if best.share else ""
         raise JobError(
@@ -143,15 +148,23 @@ def _custom(text: str) -> Detected:
     if "$" in plain(stripped):
         if plain(stripped).lstrip().startswith("{"):
             return Detected(_GIVEN, json_keys(stripped))
-        return Detected(_GIVEN, layout_of(nginx_parts(stripped)))
+        return Detected(_GIVEN, _given_layout(nginx_parts(stripped)))
     if "%" in stripped or stripped.lower().startswith("logformat "):
-        return Detected(_GIVEN, layout_of(apache_parts(stripped)))
+        return Detected(_GIVEN, _given_layout(apache_parts(stripped)))
     near = get_close_matches(stripped.lower(), NAMES, n=1)
     guess = f"Did you mean `{near[0]}`? " if near else ""
     raise JobError(
         f"source.log_format: {shown(stripped.encode())!r} is neither the name of a format nor a format string",
         hint=f"{guess}Expected one of {', '.join(NAMES)}, or the server's own format string.",
     )
+
+
+def _given_layout(parts: list[str | Variable]) -> Layout:
+    """Return the layout of a format string: its lines may grow further fields, and have no client where a job had none."""
+    any_client = [
+        replace(part, kind="peer") if isinstance(part, Variable) and part.kind == "host" else part for part in parts
+    ]
+    return layout_of(any_client, tail=True)
 
 
 def _judged(candidate: Detected, sample: Sample) -> Detected:
@@ -198,7 +211,7 @@ def _of_json(candidate: Detected, sample: Sample) -> tuple[int, int]:
         line = without_prefix(sample.block.line(index))
         if line.startswith(b"{"):
             try:
-                value = json.loads(line)
+                value = json.loads(with_json_escapes(line))
             except (ValueError, RecursionError):
                 continue
             good += bool(given) or fits(value)

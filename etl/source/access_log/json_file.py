@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -21,11 +20,9 @@ from etl.source.chunk import Chunk
 from etl.source.conform import conform
 from etl.source.names import Names
 from etl.source.ndjson_file import NdjsonFile
-from etl.source.streams import Read, filled
 from etl.tables import PLACE
 
 _TEXT = pa.string()
-_PREFIX = re.compile(rb'(?m)^[^{\n]{1,256}(?=\{")')
 _METHOD = r"^[A-Z][A-Z0-9_-]* "
 
 
@@ -113,9 +110,10 @@ def _is_number(kind: pa.DataType) -> bool:
 
 
 def _text(values: pa.Array) -> pa.Array:
-    """Return values as text; `-` and nothing are null, as everywhere in logs."""
+    """Return values as text; `-`, `""` and blanks are null, as everywhere in logs."""
     text = values if pa.types.is_string(values.type) else conform(values, _TEXT)
-    return pc.if_else(pc.is_in(text, pa.array(["-", ""])), pa.scalar(None, _TEXT), text)
+    nothing = pc.match_substring_regex(text, r'^\s*(-|"")?\s*$')
+    return pc.if_else(pc.fill_null(nothing, True), pa.scalar(None, _TEXT), text)
 
 
 def _own_type(kind: pa.DataType) -> pa.DataType:
@@ -152,28 +150,3 @@ def _value_at(table: pa.Table, columns: dict[str, str], path: Path) -> pa.Array:
         else:
             values = pc.struct_field(values, step)
     return values
-
-
-def without_prefix(data: bytes) -> bytes:
-    """Return lines without what a console writes before each object (`caddy  | {...}`)."""
-    return _PREFIX.sub(b"", data)
-
-
-def unprefixed(read: Read) -> Read:
-    """Return a reader of lines without what a console writes before each object."""
-    carry = b""
-    rest = b""
-
-    def stripped(size: int) -> bytes:
-        nonlocal carry, rest
-        while not rest:
-            piece = filled(read, 1 << 20)
-            lines, newline, tail = (carry + piece).rpartition(b"\n")
-            carry = tail if piece else b""
-            rest = without_prefix(lines + newline if piece else lines + newline + tail)
-            if not piece:
-                break
-        part, rest = rest[:size], rest[size:]
-        return part
-
-    return stripped

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 from etl.source.access_log.layout import Layout, Variable, layout_of
@@ -30,10 +31,29 @@ _STRINGS: dict[str, str] = {
     ),
     "haproxy": (
         "$client [$time_haproxy] $frontend $backend/$server $tq/$tw/$tc/$tr/$duration_ms $status $bytes_read "
-        '$request_cookie $response_cookie $termination_state $connections $queues "$request"'
+        '$request_cookie $response_cookie $termination_state $connections $queues $captured_headers"$request"'
+    ),
+    "aws_s3": (
+        '$bucket_owner $bucket [$time_local] $remote_ip $requester $request_id $operation $key "$request" $status '
+        '$error_code $bytes_sent $object_size $duration_ms $turn_around_time "$http_referer" "$http_user_agent" $version_id'
     ),
 }
-_TAILS = frozenset({"vhost_combined", "combined", "vhost_common", "common", "aws_alb", "aws_elb"})
+_TAILS = frozenset({"vhost_combined", "combined", "vhost_common", "common", "aws_alb", "aws_elb", "aws_s3", "haproxy"})
+#: Fields that later versions of a format have behind the last one.
+_MORE: dict[str, tuple[str, ...]] = {
+    "aws_s3": (
+        "host_id",
+        "signature_version",
+        "cipher_suite",
+        "authentication_type",
+        "vhost",
+        "tls_version",
+        "access_point_arn",
+        "acl_required",
+    )
+}
+#: Formats that are read only where the job names them: most of their lines are of no visitors.
+NAMED_ONLY = frozenset({"aws_s3"})
 
 _OWN: dict[str, Variable] = {
     "vhost": Variable("server_name", "vhost", "vhost"),
@@ -49,7 +69,11 @@ _OWN: dict[str, Variable] = {
     "response_processing_time": Variable("response_processing_time", "number"),
     "duration_ms": Variable("duration_ms", "ms", "duration"),
     "request_count": Variable("request_count", "number"),
-    "time_haproxy": Variable("time_haproxy", "strptime", "time", 0, "%d/%b/%Y:%H:%M:%S.%f"),
+    "time_haproxy": Variable("time_haproxy", "strftime", "time", 0, "%d/%b/%Y:%H:%M:%S.%f"),
+    "captured_headers": Variable("captured_headers", "captures"),
+    "remote_ip": Variable("remote_ip", "peer", "host"),
+    "object_size": Variable("object_size", "number"),
+    "turn_around_time": Variable("turn_around_time", "number"),
     "bytes_read": Variable("bytes_read", "number", "bytes"),
 }
 
@@ -61,6 +85,7 @@ _ALIASES = {
     "nginx": "combined",
     "alb": "aws_alb",
     "elb": "aws_elb",
+    "s3": "aws_s3",
     "iis": "w3c",
     "caddy": "json",
     "cloudflare": "json",
@@ -81,4 +106,5 @@ def real_name(name: str) -> str | None:
 @cache
 def known_layout(name: str) -> Layout:
     """Return the layout of a line format by its name."""
-    return layout_of(nginx_parts(_STRINGS[name], _OWN), tail=name in _TAILS)
+    layout = layout_of(nginx_parts(_STRINGS[name], _OWN), tail=name in _TAILS, more=_MORE.get(name, ()))
+    return replace(layout, prefixed=name == "haproxy")

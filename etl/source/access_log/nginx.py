@@ -8,6 +8,8 @@ from etl.source.access_log.layout import Variable
 
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 _TOKEN = re.compile(r"""\s*(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|([^\s'";]+)|;)""", re.DOTALL)
+#: Headers, and what several upstreams gave: values joined by commas where there are more.
+_LISTED = re.compile(r"upstream_|http_|sent_http_|proxy_add_x_forwarded_for$")
 _ESCAPES = {"t": "\t", "r": "\r", "n": "\n"}
 
 _KNOWN: dict[str, Variable] = {
@@ -50,7 +52,7 @@ def nginx_parts(text: str, more: dict[str, Variable] | None = None) -> list[str 
     for found in _VARIABLE.finditer(written):
         parts.append(written[at : found.start()])
         name = found[1] or found[2]
-        parts.append(known.get(name) or Variable(name.lower(), "list" if name.startswith("upstream_") else "text"))
+        parts.append(known.get(name) or Variable(name.lower(), "list" if _LISTED.match(name) else "text"))
         at = found.end()
     return [*parts, written[at:]]
 

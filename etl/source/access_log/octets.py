@@ -13,7 +13,8 @@ from etl.source.chunk import Ints, is_text
 
 Flags = npt.NDArray[np.bool_]
 
-_BACKSLASH, _DASH, _NEWLINE, _RETURN = 0x5C, 0x2D, 0x0A, 0x0D
+_BACKSLASH, _DASH, _NEWLINE, _RETURN, _BLANK, _QUOTE = 0x5C, 0x2D, 0x0A, 0x0D, 0x20, 0x22
+_NOTHING = (b"", b"-", b'""')
 
 
 class Octets:
@@ -86,10 +87,23 @@ class Octets:
         return windows[np.clip(at, 0, self.size - width)]
 
     def absent(self, starts: Ints, ends: Ints) -> Flags:
-        """Mark the values that say that there is none: nothing, or `-`."""
+        """Mark the values that say that there is none: nothing, `-` or `""`, with blanks around or without."""
         size = ends - starts
-        none: Flags = (size <= 0) | ((size == 1) & (self.at(starts) == _DASH))
+        first = self.at(starts)
+        none: Flags = (size <= 0) | ((size == 1) & (first == _DASH))
+        for index in np.flatnonzero(~none & ((first == _BLANK) | (first == _QUOTE))).tolist():
+            none[index] = bytes(self.data[starts[index] : ends[index]]).strip() in _NOTHING
         return none
+
+    def trimmed(self, starts: Ints, ends: Ints) -> tuple[Ints, Ints]:
+        """Return where values start and end without the blanks around them."""
+        while len(more := np.flatnonzero((starts < ends) & (self.at(starts) == _BLANK))):
+            starts = starts.copy()
+            starts[more] += 1
+        while len(more := np.flatnonzero((starts < ends) & (self.at(ends - 1) == _BLANK))):
+            ends = ends.copy()
+            ends[more] -= 1
+        return starts, ends
 
     def holds(self, text: bytes, starts: Ints, ends: Ints) -> Flags:
         """Mark the values that hold `text`, one byte."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from etl.source.access_log.detect import Detected, W3c
-from etl.source.access_log.json_file import JsonLogFile, unprefixed
+from etl.source.access_log.json_file import JsonLogFile
 from etl.source.access_log.json_keys import JsonKeys
+from etl.source.access_log.json_text import json_reading
 from etl.source.access_log.line_file import LineFile
 from etl.source.access_log.w3c_file import W3cFile
 from etl.source.chunk import FileReader, Limits
@@ -24,7 +25,7 @@ def open_access_log(
     """
     form = found.form
     if isinstance(form, JsonKeys):
-        files = open_ndjson(inputs, settings, limits, unprefixed if found.prefixed else None)
+        files = open_ndjson(inputs, settings, limits, json_reading(prefixed=found.prefixed))
         return [JsonLogFile(file, form) for file in files]
     if isinstance(form, W3c):
         return [W3cFile(item, number, settings, form.layout, limits) for number, item in enumerate(inputs)]

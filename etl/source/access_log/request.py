@@ -12,6 +12,11 @@ from etl.source.access_log.octets import Flags, Octets
 from etl.source.chunk import Ints
 
 _METHOD = re.compile(r"[A-Z][A-Z0-9_-]{0,39}")
+#: A request line that is not just three words with `HTTP/` in the last: blanks in the target, another protocol, none.
+_ODD = re.compile(
+    rb"([A-Z][A-Z0-9_-]{0,39}) +(?:(\S(?:.*\S)?) +([A-Z]+/[0-9]\S*)|(\S+) +(HTTP[0-9.]*)|(/\S*)) *", re.DOTALL
+)
+_SPOKEN_TWICE = re.compile(rb" HTTP(?:/\S*|[0-9.]*)(?: |$)")
 _SPACE, _SLASH = b" ", ord("/")
 
 
@@ -39,18 +44,38 @@ def split_request(octets: Octets, request: Span) -> dict[str, Span]:
     starts, ends = request.starts, request.ends
     first = octets.next(_SPACE, starts)
     last = octets.last(_SPACE, ends)
-    spoken = (last > first) & octets.stands(b"HTTP/", last + 1)
-    # HTTP/0.9 names no protocol.
-    bare = ~spoken & octets.stands(b"/", first + 1)
-    sound = ~request.absent & (first < ends) & (spoken | bare)
+    second = octets.next(_SPACE, np.minimum(first + 1, octets.size))
+    sound = ~request.absent & (last == second) & (last > first + 1) & octets.stands(b"HTTP/", last + 1)
+    odd = np.flatnonzero(~sound & ~request.absent & (first < ends))
     sound &= _methods(octets, starts, first, sound)
-    target_starts = np.where(sound, first + 1, starts)
-    target_ends = np.where(sound & spoken, last, ends)
+    target_starts, target_ends = np.where(sound, first + 1, starts), np.where(sound, last, ends)
+    protocol_starts, protocol_ends = np.where(sound, last + 1, ends), ends.copy()
+    method_ends = np.where(sound, first, starts)
+    for index in odd.tolist():
+        base = int(starts[index])
+        parts = _odd_request(bytes(octets.data[base : ends[index]]))
+        if parts is not None:
+            method_ends[index], (target_starts[index], target_ends[index]) = base + parts[0], base + np.array(parts[1])
+            protocol_starts[index] = base + parts[2]
+            protocol_ends[index] = base + parts[3]
+    none = request.absent
     return {
-        "method": _part(request, starts, first, ~sound),
-        "target": _part(request, target_starts, target_ends, request.absent),
-        "protocol": _part(request, last + 1, ends, ~(sound & spoken)),
+        "method": _part(request, starts, method_ends, none),
+        "target": _part(request, target_starts, target_ends, none),
+        "protocol": _part(request, protocol_starts, protocol_ends, none),
     }
+
+
+def _odd_request(line: bytes) -> tuple[int, tuple[int, int], int, int] | None:
+    """Return where the method ends, where the target lies, and where the protocol starts and ends; None for garbage."""
+    found = _ODD.fullmatch(line)
+    if found is None:
+        return None
+    group = next(number for number in (2, 4, 6) if found[number] is not None)
+    if _SPOKEN_TWICE.search(b" " + found[group]) is not None:
+        return None  # words behind a protocol
+    protocol = found.span(group + 1) if group < 6 else (found.end(), found.end())
+    return found.end(1), found.span(group), *protocol
 
 
 def _methods(octets: Octets, starts: Ints, ends: Ints, sound: Flags) -> Flags:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from etl.source.access_log.octets import Flags
+from etl.source.access_log.strftime import time_form
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -107,17 +106,11 @@ def _scaled_floats(values: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
 
 
 def parsed_times(values: pa.Array, form: str) -> pa.Array:
-    """Return texts of a strptime format as ISO 8601, with an offset where the format has one; else null."""
+    """Return texts of a `strftime` format as ISO 8601, with an offset where the format has one; else null."""
+    read = time_form(form).moment
     coded = values.dictionary_encode()
-    distinct = [_parsed_time(text, form) if text is not None else None for text in coded.dictionary.to_pylist()]
+    distinct = [read(text) if text is not None else None for text in coded.dictionary.to_pylist()]
     return pa.array(distinct, pa.string()).take(coded.indices)
-
-
-def _parsed_time(text: str, form: str) -> str | None:
-    try:
-        return datetime.strptime(text, form).isoformat()  # without an offset it is the job's to place
-    except ValueError:
-        return None
 
 
 def any_times(values: pa.Array) -> pa.Array:

@@ -30,9 +30,12 @@ EXTRA = "extra"
 Kind = Literal[
     "text",
     "host",  # an address or a name, never `-`
+    "peer",  # the same, or `-`
     "pair",  # address:port
     "vhost",  # name, or name:port
-    "user",  # may hold blanks
+    "user",  # one word
+    "words",  # a user who may have blanks
+    "captures",  # headers in braces, as HAProxy writes them
     "status",
     "number",
     "list",  # values joined by ", " or " : ", as nginx writes what several upstreams gave
@@ -42,7 +45,7 @@ Kind = Literal[
     "clf",  # 10/Oct/2000:13:55:36 -0700
     "iso",
     "epoch",
-    "strptime",  # by `form`
+    "strftime",  # by `form`
     "s",  # a duration, as are the next two
     "ms",
     "us",
