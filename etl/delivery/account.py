@@ -43,6 +43,8 @@ def check_account(api: str, key: str, *, timeout: float = 30.0, ca: str | None =
         )
     if outcome.status == 403:
         return _unsaid("the key has no right to ask (403)")
+    if outcome.unreadable is not None:
+        return _unsaid(outcome.unreadable)
     if outcome.status != 200:
         return _unsaid(f"it answered {outcome.status}")
     name = _organisation(outcome.body)

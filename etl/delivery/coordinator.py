@@ -22,6 +22,7 @@ from etl.delivery.answers import Answer, Outcome
 from etl.delivery.breaker import Breaker
 from etl.delivery.checkpoint import DOUBTS_AT_MOST, Checkpoint, Ruling, State
 from etl.delivery.claims import Claims
+from etl.delivery.endpoint import Endpoint
 from etl.delivery.exchange import Exchange
 from etl.delivery.lanes import Lanes, Place
 from etl.delivery.method import Method, Reading
@@ -87,7 +88,8 @@ class Coordinator:
     def post(self) -> Result:
         """Post until the outbox is done, or something stops the run."""
         settings = self._settings
-        senders = Senders(settings.concurrency, self._url, settings.key, settings.timeout, ca=settings.ca)
+        endpoint = Endpoint(self._url, settings.key, ca=settings.ca, direct=settings.direct)
+        senders = Senders(settings.concurrency, endpoint, settings.timeout)
         self._stop.on_request(lambda: senders.outcomes.put(None))
         try:
             self._watch_rejected()

@@ -1,72 +1,101 @@
-"""Where requests go and what all of them begin with: made once for all senders.
+"""Where requests go, by which way, and the head that all of them have: made once for all senders.
 
-Requests (the library) prepares it: address, authorization, and whose certificates are trusted. No proxies or netrc of
-the environment: the key goes to the address in the job and nowhere else.
+Proxies and certificates are those that requests would use, from the environment. The key is the one of the job: no
+netrc replaces it.
 """
 
 from __future__ import annotations
 
-import ssl
+from base64 import b64encode
 from urllib.parse import urlsplit
 
 import requests
-from requests.auth import HTTPBasicAuth
-from requests.utils import DEFAULT_CA_BUNDLE_PATH
+from requests.utils import get_auth_from_url, get_environ_proxies, select_proxy
+from urllib3.exceptions import LocationParseError
+from urllib3.util import Url, parse_url
 
 from etl import __version__
+from etl.address import is_loopback
+from etl.delivery.addresses import Addresses
+from etl.delivery.secrets import Secrets
+from etl.delivery.trust import tls_context
+from etl.errors import RefusedError
 
 #: The user name is ours to choose (api-facts §1); the key is the password.
 USER = "clickreplay"
+_PORTS = {"http": 80, "https": 443}
 
 
 class Endpoint:
     """One method of one API, for one key.
 
-    `host` and `port` are what to connect to; `tls` says how, None for plain HTTP. `ca` is a file of certificates to
-    trust instead of the usual ones.
+    `host` and `port` are the API's; `addresses` are those to connect to, the proxy's where there is one. `tls` says what
+    is trusted, None where nothing on the way is TLS. `target` is what the first line of a request names. `ca` is a file
+    of certificates to trust instead of the usual ones; `direct` goes past the environment's proxies.
     """
 
-    def __init__(self, url: str, key: str, *, verb: str = "POST", ca: str | None = None) -> None:
-        headers = {
+    def __init__(self, url: str, key: str, *, verb: str = "POST", ca: str | None = None, direct: bool = False) -> None:
+        try:
+            prepared = requests.Request(verb, url).prepare()
+        except requests.RequestException as error:
+            raise RefusedError(f"{url} is no address that can be asked: {error}", hint="check delivery.api") from None
+        parts = urlsplit(prepared.url or url)
+        self.verb, self.secure = verb, parts.scheme == "https"
+        self.host, self.port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
+        self.headers = {
             "User-Agent": f"clickreplay/{__version__}",
             "Accept": "application/json",
             "Accept-Encoding": "identity",
+            "Authorization": _basic(USER, key),
         }
-        self._has_body = verb == "POST"
-        if self._has_body:
-            headers["Content-Type"] = "application/json"
-        with requests.Session() as session:
-            session.trust_env = False
-            prepared = session.prepare_request(
-                requests.Request(verb, url, headers=headers, auth=HTTPBasicAuth(USER, key.encode()))
-            )
-        parts = urlsplit(prepared.url or url)
-        secure = parts.scheme == "https"
-        usual = 443 if secure else 80
-        self.host = parts.hostname or ""
-        self.port = parts.port or usual
-        self.tls = _tls(ca) if secure else None
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        lines = [
-            f"{verb} {prepared.path_url} HTTP/1.1",
-            f"Host: {host}" if self.port == usual else f"Host: {host}:{self.port}",
-            *(f"{name}: {_text(value)}" for name, value in prepared.headers.items() if name != "Content-Length"),
-            "Content-Length: " if self._has_body else "\r\n",
-        ]
-        self._head = "\r\n".join(lines).encode("latin-1")
-
-    def request(self, body: bytes) -> bytes:
-        """Return the bytes of a request, head and body."""
-        return b"%b%d\r\n\r\n%b" % (self._head, len(body), body) if self._has_body else self._head
+        if verb == "POST":
+            self.headers["Content-Type"] = "application/json"
+        self.proxy = None if direct else _proxy(prepared.url or url)
+        self.proxy_headers: dict[str, str] = {}
+        self.target = prepared.path_url
+        user, password = get_auth_from_url(self.proxy.url) if self.proxy else ("", "")
+        if user:
+            self.proxy_headers["Proxy-Authorization"] = _basic(user, password)
+        if self.proxy is not None and not self.secure:  # plain http: the proxy is asked for the whole address
+            self.target = prepared.url or url
+            self.headers |= self.proxy_headers
+        self.secrets = Secrets(key, password)
+        self.addresses = Addresses(*_address(self.proxy)) if self.proxy else Addresses(self.host, self.port)
+        on_the_way = self.secure or (self.proxy is not None and self.proxy.scheme == "https")
+        self.tls = tls_context(ca) if on_the_way else None
 
 
-def _text(value: str | bytes) -> str:
-    return value.decode("latin-1") if isinstance(value, bytes) else value
+def _basic(user: str, password: str) -> str:
+    return "Basic " + b64encode(f"{user}:{password}".encode()).decode()
 
 
-def _tls(ca: str | None) -> ssl.SSLContext:
-    """Return what a TLS connection demands: a certificate for the very host, from an authority of the bundle."""
-    context = ssl.create_default_context(cafile=ca or DEFAULT_CA_BUNDLE_PATH)
-    context.hostname_checks_common_name = False
-    context.set_alpn_protocols(["http/1.1"])
-    return context
+def _proxy(url: str) -> Url | None:
+    """Return the proxy that the environment names for an address; None for none.
+
+    Plain http goes to this machine only, so it takes a proxy on this machine only: the key never leaves it unprotected.
+    """
+    named = select_proxy(url, get_environ_proxies(url))
+    if not named:
+        return None
+    hint = (
+        "HTTPS_PROXY, HTTP_PROXY and ALL_PROXY name proxies, as http://proxy.example:3128; "
+        f"NO_PROXY={urlsplit(url).hostname} goes past them"
+    )
+    try:
+        proxy = parse_url(named if "://" in named else f"http://{named}")
+    except LocationParseError:
+        proxy = Url()
+    if not proxy.host:
+        raise RefusedError("the environment names a proxy whose address cannot be read", hint=hint)
+    if proxy.scheme not in _PORTS:
+        raise RefusedError(
+            f"the environment names a proxy of the kind {proxy.scheme} ({proxy.host}); only http and https are known",
+            hint=hint,
+        )
+    if url.startswith("http:") and not is_loopback(proxy.host.strip("[]")):
+        return None
+    return proxy
+
+
+def _address(proxy: Url) -> tuple[str, int]:
+    return (proxy.host or "").strip("[]"), proxy.port or _PORTS[proxy.scheme or "http"]

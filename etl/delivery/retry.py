@@ -99,7 +99,8 @@ def _fatal_failure(failure: Failure, url: str, *, ever_through: bool) -> Fatal |
     if failure.cause is Cause.CERTIFICATE:
         return Fatal(
             f"the certificate of {urlsplit(url).hostname} is not to be trusted: {failure.detail}",
-            "check delivery.api and the clock",
+            "for an authority of your own name its certificate in delivery.ca (or in SSL_CERT_FILE); "
+            "else check delivery.api and the clock",
         )
     if failure.cause is Cause.UNKNOWN_HOST and not ever_through:
         return Fatal(failure.detail, "check delivery.api and the network")

@@ -19,11 +19,11 @@ class Senders:
     `outcomes` is where they put what came of each exchange; None there only wakes the one who waits.
     """
 
-    def __init__(self, count: int, url: str, key: str, timeout: float, *, ca: str | None = None) -> None:
+    def __init__(self, count: int, endpoint: Endpoint, timeout: float) -> None:
         self.outcomes: SimpleQueue[Done | None] = SimpleQueue()
         self._work: SimpleQueue[Exchange | None] = SimpleQueue()
         self._count, self._threads = count, 0
-        self._endpoint, self._timeout = Endpoint(url, key, ca=ca), timeout
+        self._endpoint, self._timeout = endpoint, timeout
         self._busy = 0
 
     def post(self, exchange: Exchange) -> None:

@@ -33,7 +33,8 @@ class Settings:
     `api` is the address without the method's path, `rate` requests a second, `concurrency` requests in flight,
     `timeout` for a request in all, `give_up` how long nothing may get through, `max_rejected` a fraction. `batch`,
     `batch_bytes` and `occurred_zone` are past_events' (events and bytes a request, the zone of `occurred`), `window`
-    the hours in which live events may go. `ca` is a file of certificates to trust instead of the usual ones.
+    the hours in which live events may go. `ca` is a file of certificates to trust instead of the usual ones,
+    `direct` goes past the environment's proxies (to the sandbox).
     """
 
     api: str
@@ -53,6 +54,7 @@ class Settings:
     max_rejected: float = 0.01
     patience: Patience = Patience()
     ca: str | None = None
+    direct: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,7 @@ def api_key(variable: str) -> str:
 
 def _check(target: Target, job: Job, place: Place, say: Callable[[str], None]) -> None:
     """Ask whose key it is before the first event (DESIGN, promise 7); what cannot be asked is a warning."""
-    account = check_account(target.api, target.key, timeout=job.delivery.timeout.total_seconds())
+    account = check_account(target.api, target.key, timeout=job.delivery.timeout.total_seconds(), ca=_ca(job))
     if account.warning is not None:
         say(f"warning: {account.warning}")
     if account.organisation is None:
@@ -117,4 +117,11 @@ def settings_of(job: Job, target: Target) -> Settings:
         occurred_zone=d.occurred_zone or zone,
         window=window_of(job) if d.method == "event" else None,
         max_rejected=d.max_rejected,
+        ca=_ca(job),
+        direct=d.sandbox,
     )
+
+
+def _ca(job: Job) -> str | None:
+    """Return the file of certificates to trust, which starts at the job's folder; None for the usual ones."""
+    return str(job.folder / job.delivery.ca) if job.delivery.ca else None

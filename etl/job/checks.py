@@ -258,6 +258,15 @@ def api(value: object) -> str:
     return f"{url.scheme}://{host}{f':{port}' if port else ''}{path}"
 
 
+def ca(value: object) -> str:
+    """Return the path of a file on this machine."""
+    expected = "a file of certificates (PEM) on this machine"
+    found = _string(value, expected).strip()
+    if is_remote(found):
+        raise ValueError(f"expected {expected}, found {shown(found)}")
+    return found
+
+
 def api_key_env(value: object) -> str:
     """Return the name of an environment variable. A key written here by mistake is never shown."""
     if not isinstance(value, str) or not _VARIABLE.fullmatch(value):

@@ -233,6 +233,7 @@ class Delivery(Section):
     batch_bytes: Size = 1_000_000
     occurred_zone: Annotated[str, BeforeValidator(checks.zone)] | None = None
     time_param: Annotated[str, BeforeValidator(checks.time_param)] | None = None
+    ca: Annotated[str, BeforeValidator(checks.ca)] | None = None
     rate: Rate = 50.0
     concurrency: Whole = Field(default=16, ge=1, le=256)
     bulk: Bulk | None = None

@@ -57,7 +57,7 @@ def test_what_cannot_be_asked_is_a_warning(reply: Reply, word: str) -> None:
 
 def test_nobody_there_is_a_warning_since_the_first_event_will_tell() -> None:
     found = check_account(f"http://127.0.0.1:{free_port()}/api", SECRET)
-    assert found.warning == "could not ask the API whose key this is: no connection: Connection refused"
+    assert found.warning == "could not ask the API whose key this is: no connection: Connection refused (127.0.0.1)"
 
 
 def test_it_takes_no_longer_than_the_timeout_in_all() -> None:
