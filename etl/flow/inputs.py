@@ -15,7 +15,7 @@ from etl.flow.beside import Beside, file_settings, is_ndjson, open_beside, open_
 from etl.flow.transform import Transform
 from etl.job.fingerprint import mapping_hash
 from etl.job.models import Job
-from etl.source.access_log import detect_log
+from etl.source.access_log import detect_log, require_fit
 from etl.source.formats import format_of
 from etl.source.inputs import Input, find_inputs
 from etl.source.mended import MendedSource
@@ -119,8 +119,11 @@ def describe(job: Job, day: date | None) -> Described:
     fmt = format_of(inputs, settings)
     if fmt == "ndjson":
         return Described(None)
-    if fmt == "access_log" and (found := detect_log(inputs, settings.encoding, settings.log_format)).keyed:
-        return Described(None, (found.note,))
+    if fmt == "access_log":
+        found = detect_log(inputs, settings.encoding, settings.log_format)
+        require_fit(found)
+        if found.keyed:
+            return Described(None, (found.note,))
     source = open_source(settings, job.folder)
     columns = source.schema
     return Described(Transform(job, columns).schema if job.transform and columns.names else columns, source.notes)

@@ -39,3 +39,11 @@ def test_a_log_that_fits_no_format_is_exit_2(shop: Shop) -> None:
     ended = shop.call("plan")
     assert (ended.exit, ended.json["exit"]) == (2, 2)
     assert "no format known here fits access.log" in ended.json["stopped"]["reason"]
+
+
+def test_check_refuses_a_format_that_no_line_fits(shop: Shop) -> None:
+    shop.job = JOB.replace("{path:", "{log_format: aws_alb, path:")
+    (shop.folder / "access.log").write_text(line(1) + line(2))
+    ended = shop.call("check", as_json=False)
+    assert ended.exit == 2
+    assert "source.log_format: no line of 2 lines fits the format aws_alb" in ended.err

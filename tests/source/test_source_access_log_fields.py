@@ -118,6 +118,11 @@ def test_a_user_without_a_mark_behind_it_is_one_word(tmp_path: Path) -> None:
     assert one(tmp_path, f'10.0.0.1 "frank \\"f\\" boer" {WHEN}', '%h "%u" %t')["user"] == 'frank "f" boer'
 
 
+def test_a_list_in_place_of_the_client_is_no_virtual_host(tmp_path: Path) -> None:
+    with pytest.raises(JobError, match="no format known here fits"):
+        opened(tmp_path, f"203.0.113.7, 10.0.0.1 - frank {REST}", "auto")
+
+
 # Lists
 
 UPSTREAMS = "$remote_addr $upstream_addr $upstream_status $upstream_response_time $status"
@@ -264,6 +269,22 @@ def test_headers_that_haproxy_captures_are_columns(
     assert refused(tmp_path, HAPROXY.format(captures="{a} {b} {c} "), "haproxy")
 
 
+@pytest.mark.parametrize(
+    ("line", "wanted"),
+    [
+        (HAPROXY.format(captures="").replace("/173 200 739", "/+173 200 +739"), {"duration": "0.173", "status": "200"}),
+        (
+            HAPROXY.format(captures="{|} ").replace("/173 200", "/173 -1").replace("GET /x HTTP/1.1", "<BADREQ>"),
+            {"status": "-1", "target": "<BADREQ>", "captured_headers": "|"},
+        ),
+    ],
+)
+def test_what_haproxy_writes_of_requests_that_ended_early_is_read(
+    tmp_path: Path, line: str, wanted: dict[str, str]
+) -> None:
+    assert one(tmp_path, line, "haproxy").items() >= wanted.items()
+
+
 # JSON
 
 
@@ -277,6 +298,21 @@ def test_escapes_of_nginx_in_json_are_undone(tmp_path: Path) -> None:
     agents = [row.get("user_agent") for row in rows]
     assert agents == ['"x"', "ча", r"a\b", r"\xE4\xE5", r"\x41", "\x1b[0m", None, None, None]
     assert len(read(tmp_path, base + "-}\n" + base + '"a"}\n', "json")[1]) == 1
+
+
+def test_control_characters_that_stand_raw_in_json_cost_no_line(tmp_path: Path) -> None:
+    line = (
+        '{"time":"2026-11-20T10:00:01Z","remote_addr":"::1","status":200,"request":"GET /p","http_user_agent":"a\x1bb"}'
+    )
+    rows, unread = read(tmp_path, "\0\0" + line + "\n" + line, "auto")
+    assert not unread
+    assert [row["user_agent"] for row in rows] == ["a\x1bb"] * 2
+
+
+def test_a_line_is_shown_without_control_characters(tmp_path: Path) -> None:
+    with pytest.raises(JobError) as caught:
+        opened(tmp_path, "evil \x1b[31mred\x07 \u202e", "auto")
+    assert r"evil \x1b[31mred\x07 \u202e" in str(caught.value)
 
 
 @given(texts=st.lists(st.text(max_size=12), min_size=1, max_size=5), size=st.integers(1, 300))

@@ -130,7 +130,7 @@ def _is_of_kind(block: Block, field: Field, starts: Ints, ends: Ints) -> Flags:
             sound = dash | (sound & (digit | signed) & _is_digit(block.at(ends - 1)))
         case "iso":
             sound = dash | ((size >= 19) & digit & (block.at(starts + 4) == ord("-")))
-        case "text" | "list" if field.around == "bare" and field.column not in ENDS_ANYHOW:
+        case "text" | "list" | "vhost" if field.around == "bare" and field.column not in ENDS_ANYHOW:
             sound = (size <= 0) | ((block.at(ends - 1) != _COMMA) & ((first != _COLON) | (size > 1)))
             sound &= (field.kind != "list") | (block.at(ends - 1) != _BLANK)
         case _:

@@ -107,6 +107,15 @@ def detect_log(inputs: Sequence[Input], encoding: str, log_format: str | None) -
     return next(one for one in found if one.share >= best.share - _MARGIN)
 
 
+def require_fit(found: Detected) -> None:
+    """Raise JobError for a format that no line of the start of the inputs fits."""
+    if found.rows and not found.share:
+        raise JobError(
+            f"source.log_format: no line of {found.lines} fits the format {found.name}",
+            hint="Write the server's own format string, as it was when the log was written, or `log_format: auto`.",
+        )
+
+
 def looks_like_log(item: Input, encoding: str) -> bool:
     """Return whether the first line of a file is of an access log. Raises InputError."""
     sample = sample_of([item], encoding, 1)

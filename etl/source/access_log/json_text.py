@@ -11,6 +11,9 @@ from etl.source.streams import Read, filled
 _PREFIX = re.compile(rb'(?m)^[^{\n]{1,256}(?=\{")')
 # Runs of them, since one character is several bytes; every other escape is passed over whole.
 _ESCAPED = re.compile(rb"(?:\\x[0-9A-Fa-f]{2})+|\\.", re.DOTALL)
+_CONTROLS = bytes([*range(0x09), 0x0B, 0x0C, *range(0x0E, 0x20)])
+_CONTROL = re.compile(b"[" + re.escape(_CONTROLS) + b"]")
+_LOST = re.compile(rb"(?m)^\x00+")
 
 
 def without_prefix(data: bytes) -> bytes:
@@ -21,9 +24,14 @@ def without_prefix(data: bytes) -> bytes:
 def with_json_escapes(data: bytes) -> bytes:
     r"""Return lines in which `\xHH`, which nginx writes unless its format says `escape=json`, is what JSON has for it.
 
-    Bytes that are no text stay as they are written.
+    Bytes that are no text stay as they are written. Control characters that stand raw become escapes too, since JSON has
+    no place for them but in its texts; NUL before a line, where a file was cut off under the server's hands, goes.
     """
-    return _ESCAPED.sub(_in_json, data) if b"\\x" in data else data
+    if b"\\x" in data:
+        data = _ESCAPED.sub(_in_json, data)
+    if len(data.translate(None, _CONTROLS)) < len(data):
+        data = _CONTROL.sub(lambda found: b"\\u%04x" % found[0][0], _LOST.sub(b"", data))
+    return data
 
 
 def _in_json(found: re.Match[bytes]) -> bytes:

@@ -30,7 +30,7 @@ _STRINGS: dict[str, str] = {
         f"$response_processing_time {_ALB}"
     ),
     "haproxy": (
-        "$client [$time_haproxy] $frontend $backend/$server $tq/$tw/$tc/$tr/$duration_ms $status $bytes_read "
+        "$client [$time_haproxy] $frontend $backend/$server $tq/$tw/$tc/$tr/$duration_ms $any_status $bytes_read "
         '$request_cookie $response_cookie $termination_state $connections $queues $captured_headers"$request"'
     ),
     "aws_s3": (
@@ -70,6 +70,7 @@ _OWN: dict[str, Variable] = {
     "duration_ms": Variable("duration_ms", "ms", "duration"),
     "request_count": Variable("request_count", "number"),
     "time_haproxy": Variable("time_haproxy", "strftime", "time", 0, "%d/%b/%Y:%H:%M:%S.%f"),
+    "any_status": Variable("status_code", "number", "status"),  # -1 where no answer was given
     "captured_headers": Variable("captured_headers", "captures"),
     "remote_ip": Variable("remote_ip", "peer", "host"),
     "object_size": Variable("object_size", "number"),

@@ -62,5 +62,5 @@ def sample_of(inputs: Sequence[Input], encoding: str, lines: int = LINES) -> Sam
 def shown(line: bytes) -> str:
     """Return a line for people: cut, without addresses, users, and the values of parameters."""
     text = _VALUE.sub("=…", _ADDRESS.sub("…", _USER.sub(r"\1 …", readable(line))))
-    text = masked(text)
+    text = "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in masked(text))
     return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
