@@ -122,4 +122,4 @@ class _Race:
         for reason, addresses in self._faults.items():
             more = ", …" if len(addresses) > _NAMED else ""
             told.append(f"{reason} ({', '.join(addresses[:_NAMED])}{more})")
-        return "; ".join(told) or "no answer"
+        return "; ".join(told)

@@ -82,7 +82,7 @@ class Transport:
             refused = f"the proxy {whom.host}:{whom.port} makes no connection to {endpoint.host}:{endpoint.port}"
             return Failure(Cause.NOT_SENT, f"{refused}: {said.removeprefix(_TUNNEL)}")
         if exchange.was_cut:
-            tried = f": {said}{by}" if isinstance(error, TimeoutError) else ""
+            tried = f": {said}{by}" if isinstance(error, TimeoutError) and str(error) else ""
             return Failure(Cause.NOT_SENT, f"no connection in time{tried}")
         return Failure(Cause.NOT_SENT, f"no connection: {said}{by}")
 
