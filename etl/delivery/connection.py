@@ -27,8 +27,46 @@ _REST = 4.0
 _BODY = 4 * 1024 * 1024  # bytes of a body that are kept
 
 
+class _Counted(io.RawIOBase):
+    """What comes from a socket, counted."""
+
+    def __init__(self, source: io.RawIOBase) -> None:
+        self._source, self._came = source, 0
+
+    def readable(self) -> bool:
+        """Return True, as a reader must."""
+        return True
+
+    def readinto(self, room: Any, /) -> int | None:
+        """Read what is there."""
+        got = self._source.readinto(room)
+        self._came += got or 0
+        return got
+
+    def tell(self) -> int:
+        """Return how many bytes came."""
+        return self._came
+
+    def close(self) -> None:
+        """Let go of the socket."""
+        if not self.closed:
+            self._source.close()
+            super().close()
+
+
 class _Lines(io.BufferedReader):
-    """A reader whose lines end: http.client takes the end of the connection for the end of a head."""
+    """A reader whose lines end: http.client takes the end of the connection for the end of a head.
+
+    `surplus` is how many bytes it holds behind the answer when that is closed: no request has asked for them.
+    """
+
+    surplus = 0
+
+    def close(self) -> None:
+        """Let go, and note what was not read."""
+        if not self.closed:
+            self.surplus = self.raw.tell() - self.tell()
+        super().close()
 
     def readline(self, size: int | None = -1, /) -> bytes:
         """Return a line, or the first `size` bytes of it; IncompleteRead when the connection ends before."""
@@ -43,7 +81,7 @@ class _Response(http.client.HTTPResponse):
 
     def __init__(self, *given: Any, **more: Any) -> None:
         super().__init__(*given, **more)
-        self.fp: Any = _Lines(self.fp.detach())
+        self.fp: Any = _Lines(_Counted(self.fp.detach()))
 
     def begin(self) -> None:
         """Read the head."""
@@ -56,7 +94,6 @@ class _Response(http.client.HTTPResponse):
 
 
 class _Plain(HTTPConnection):
-    response_class = _Response
     dial: Callable[[], socket.socket]
 
     def _new_conn(self) -> socket.socket:
@@ -64,7 +101,6 @@ class _Plain(HTTPConnection):
 
 
 class _Secure(HTTPSConnection):
-    response_class = _Response
     dial: Callable[[], socket.socket]
 
     def _new_conn(self) -> socket.socket:
@@ -81,6 +117,7 @@ class Connection:
     def __init__(self, endpoint: Endpoint, timeout: float, exchange: Exchange) -> None:
         self.keeps = False
         self._endpoint = endpoint
+        self._reader: _Lines
         self.cord: socket.socket | None = None
         self._link = self._made(endpoint, timeout)
 
@@ -90,7 +127,13 @@ class Connection:
             exchange.tie(self.cord)
             return made
 
+        def answering(*given: Any, **more: Any) -> _Response:
+            response = _Response(*given, **more)
+            self._reader = response.fp
+            return response
+
         self._link.dial = dial
+        self._link.response_class = answering  # type: ignore[assignment]
         try:
             self._link.connect()
         except BaseException:
@@ -130,7 +173,7 @@ class Connection:
             sent = False  # a server may have answered before it read all
         response = link.getresponse()
         body, whole = _body(response)
-        self.keeps = sent and whole and not link.is_closed
+        self.keeps = sent and whole and not link.is_closed and self._reader.surplus == 0
         self._rested = time.monotonic()
         return _answer(response, body, endpoint)
 

@@ -6,7 +6,6 @@ import zlib
 
 _GZIP = b"\x1f\x8b"
 _ANY_GZIP = 16 + zlib.MAX_WBITS
-_LAYERS = 5
 
 
 class UnreadableError(Exception):
@@ -22,8 +21,6 @@ def unpacked(body: bytes, encoding: str, limit: int) -> bytes:
     names = [name for name in names if name and name != "identity"]
     if not body:
         return body
-    if len(names) > _LAYERS:
-        raise UnreadableError("the answer is packed too many times")
     for name in reversed(names):
         if name in ("gzip", "x-gzip"):
             body = _gunzip(body, limit)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import socket
 import threading
 import time
+import zlib
+from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from urllib.parse import quote
 
 import pytest
 from outboxes import SECRET
@@ -15,6 +20,7 @@ from servers import OK, Reply, serving
 from etl.delivery.answers import Answer, Cause, Failure, Outcome
 from etl.delivery.endpoint import Endpoint
 from etl.delivery.exchange import Exchange
+from etl.delivery.secrets import Secrets
 from etl.delivery.transport import Transport
 
 HI = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
@@ -87,9 +93,10 @@ def test_a_whole_answer_may_be_the_last_of_its_connection(
 
 @pytest.mark.parametrize("more", [b"garbage", HI.replace(b"200", b"500"), b"HTTP/1.1 200 OK\r\nConte"])
 def test_what_follows_an_answer_is_not_taken_for_the_next(more: bytes) -> None:
-    assert ask(HI + more)[0] == Answer(200, b"hi")
+    assert ask(HI + more) == (Answer(200, b"hi"), 2)
     assert ask(HI.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n") + more) == (Answer(200, b"hi"), 2)
-    assert ask(b"HTTP/1.1 204 X\r\n\r\n" + more)[0] == Answer(204)
+    assert ask(b"HTTP/1.1 204 X\r\n\r\n" + more) == (Answer(204), 2)
+    assert ask(CHUNKED + b"2\r\nhi\r\n0\r\n\r\n" + more) == (Answer(200, b"hi"), 2)
 
 
 @pytest.mark.parametrize(
@@ -189,3 +196,123 @@ def test_an_address_is_quoted_as_http_wants_it(url: str, line: str, host: str) -
     assert (f"POST {target.target} HTTP/1.1", target.host) == (line, host)
     assert (target.tls is not None) == url.startswith("https")
     assert SECRET not in repr(target)
+
+
+SAID = b'{"results":[{"status":"ACCEPTED"}],"successCount":1,"errorCount":0}' * 3
+
+
+def bare(data: bytes) -> bytes:
+    packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    return packer.compress(data) + packer.flush()
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding"),
+    [
+        (gzip.compress(SAID), "gzip"),
+        (gzip.compress(SAID), "X-GZip"),
+        (gzip.compress(SAID), ""),
+        (gzip.compress(SAID), "identity"),
+        (gzip.compress(SAID[:50]) + gzip.compress(SAID[50:]), "gzip"),
+        (gzip.compress(SAID) + b"\0\0\0", "gzip"),
+        (gzip.compress(gzip.compress(SAID)), "gzip"),
+        (zlib.compress(SAID), "deflate"),
+        (bare(SAID), "deflate"),
+        (gzip.compress(zlib.compress(SAID)), "deflate, gzip"),
+        (SAID, ""),
+    ],
+)
+def test_a_packed_body_is_read_also_where_it_does_not_say_so(body: bytes, encoding: str) -> None:
+    headers = (("Content-Encoding", encoding),) if encoding else ()
+    with serving(lambda _: Reply(200, body, headers)) as server:
+        it = Transport(Endpoint(server.url + "/v2/event", SECRET), 5.0)
+        assert [it.post(exchange()) for _ in range(2)] == [Answer(200, SAID)] * 2
+        it.close()
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding", "why"),
+    [
+        (gzip.compress(SAID)[:-9], "gzip", "ends too early"),
+        (gzip.compress(SAID)[:-9], "", "ends too early"),
+        (gzip.compress(SAID)[:3], "", "ends too early"),
+        (gzip.compress(SAID)[:-8] + b"12345678", "", "broken"),
+        (b"\x1f\x8b and so on", "", "broken"),
+        (SAID, "gzip", "broken"),
+        (zlib.compress(SAID)[:-2], "deflate", "broken"),
+        (SAID, "br", "'br'"),
+        (SAID, "zstd", "'zstd'"),
+    ],
+)
+def test_a_packing_that_is_broken_or_not_known_leaves_the_body_unread(body: bytes, encoding: str, why: str) -> None:
+    headers = (("Content-Encoding", encoding),) if encoding else ()
+    with serving(lambda _: Reply(200, body, headers)) as server:
+        it = Transport(Endpoint(server.url + "/v2/event", SECRET), 5.0)
+        outcome = it.post(exchange())
+        it.close()
+    assert isinstance(outcome, Answer)
+    assert outcome.unreadable is not None
+    assert why in outcome.unreadable
+    assert (outcome.status, outcome.body) == (200, b"")
+
+
+def test_a_small_answer_that_unpacks_into_a_huge_one_is_cut() -> None:
+    with serving(lambda _: Reply(200, gzip.compress(bytes(50_000_000)))) as server:
+        it = Transport(Endpoint(server.url + "/v2/event", SECRET), 5.0)
+        outcome = it.post(exchange())
+        it.close()
+    assert isinstance(outcome, Answer)
+    assert len(outcome.body) == 4 * 1024 * 1024
+
+
+KEY = "q/Z+9~ключ=8kWm"
+ECHOES = {
+    "as it is": KEY,
+    "percent-encoded": quote(KEY, safe=""),
+    "percent-encoded, small letters": quote(KEY, safe="").lower().replace("wm", "Wm").replace("z", "Z"),
+    "json": json.dumps(KEY),
+    "html": KEY.replace("/", "&#47;").replace("+", "&#x2B;"),
+    "base64": b64encode(KEY.encode()).decode(),
+    "base64, url-safe": urlsafe_b64encode(KEY.encode()).decode(),
+    "basic": b64encode(f"clickreplay:{KEY}".encode()).decode(),
+    "basic, another user": b64encode(f"me:{KEY}".encode()).decode(),
+    "base64 within a text": b64encode(f"Authorization: {KEY}; and more".encode()).decode(),
+    "base64, percent-encoded": quote(b64encode(f"clickreplay:{KEY}".encode()).decode(), safe=""),
+    "base64, as php escapes it": b64encode(f"me:{KEY}".encode()).decode().replace("/", "\\/"),
+}
+
+
+@pytest.mark.parametrize("echo", ECHOES.values(), ids=ECHOES)
+def test_the_key_is_cut_out_of_what_the_server_says_in_whatever_form(echo: str) -> None:
+    cores = [KEY[1:-1], *(b64encode(KEY.encode()[shift:]).decode()[4:-8] for shift in range(3))]
+    assert any(core in echo for core in cores) or "%" in echo or "\\" in echo or "&#" in echo or "-" in echo
+    said = Secrets(KEY).cut(f'{{"error": "you sent {echo} 50% &amp;"}}'.encode()).decode()
+    assert said.startswith('{"error": "you sent ')
+    assert "***" in said
+    assert not any(core in said for core in cores)
+
+
+@pytest.mark.parametrize("key", ["k", "1", "a1", ""])
+def test_a_key_of_one_or_two_letters_spoils_no_answer(key: str) -> None:
+    assert Secrets(key).cut(SAID) == SAID
+
+
+def test_a_short_key_is_cut_where_it_stands_alone() -> None:
+    assert Secrets("made").cut(b'key made, "unmade" made-up') == b'key ***, "unmade" ***-up'
+
+
+def test_no_echo_of_the_key_is_kept_of_an_answer_a_status_line_or_a_redirect() -> None:
+    basic = b64encode(f"clickreplay:{SECRET}".encode()).decode()
+    replies = [
+        Reply(400, f"bad: {basic} {SECRET}".encode(), (("Location", f"https://x.example/?k={SECRET}"),)),
+        Reply(raw=(f"BAD {SECRET} {basic}\r\n\r\n".encode(),)),
+    ]
+    with serving(lambda got: replies[got.number]) as server:
+        it = Transport(Endpoint(server.url + "/v2/event", SECRET), 5.0)
+        said = [it.post(exchange()) for _ in replies]
+        it.close()
+    assert isinstance(said[0], Answer)
+    assert said[0].location == "https://x.example/?k=***"
+    for each in (SECRET, basic, basic[17:-4]):
+        assert each not in repr(said)
