@@ -74,6 +74,7 @@ def refused(folder: Path, line: str, log_format: str) -> bool:
         ("- frank de boer", "frank de boer"),
         ("- -frank", "-frank"),
         ("- a.b@shop.example", "a.b@shop.example"),
+        ("- de:ad:be:ef:00:01", "de:ad:be:ef:00:01"),
         ("- -", None),
         ("-  - ", None),
         ('- ""', None),
@@ -100,6 +101,7 @@ def test_a_user_is_what_stands_there_without_blanks_around(
         "203.0.113.7 - 2001:db8::1, 2001:db8::2",
         "203.0.113.7 - 10.0.0.1",
         "203.0.113.7 - 2001:db8::1",
+        "203.0.113.7 - [2001:db8:1:2:3:4:5:6]:443",
         "203.0.113.7 - frank 10.0.0.1",
         "203.0.113.7 - - frank",
         "203.0.113.7  - -",
@@ -216,6 +218,20 @@ def test_a_format_string_reads_lines_that_have_grown_further_fields(tmp_path: Pa
     rows, unread = read(tmp_path, f'{line}\n{line} 17 "more"\n', form)
     assert not unread
     assert [row.get("extra") for row in rows] == [None, '17 "more"']
+
+
+@pytest.mark.parametrize(
+    ("form", "line"),
+    [
+        ("$remote_addr $http_x_device $status", "::1 iPhone 15 200"),
+        ("$remote_addr $status $http_user_agent", "::1 200 Mozilla/5.0 (X11)"),
+        ("%h %u %>s %b", "::1 frank 7 200 512"),
+        ("$remote_addr $uri $status", "::1 /a 404 200"),
+        ("$remote_addr $cookie_sid $status", "::1 a 404 200"),
+    ],
+)
+def test_further_fields_are_none_where_they_may_be_words_of_another_field(tmp_path: Path, form: str, line: str) -> None:
+    assert refused(tmp_path, line, form)
 
 
 def test_logs_of_s3_are_read_whatever_the_year_gave_them(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from etl.source.access_log.cut import cut
 from etl.source.access_log.json_keys import JsonKeys, fits, json_keys
 from etl.source.access_log.json_text import with_json_escapes, without_prefix
 from etl.source.access_log.known import LINE_FORMATS, NAMED_ONLY, NAMES, known_layout, real_name
-from etl.source.access_log.layout import Layout, Variable, layout_of
+from etl.source.access_log.layout import Field, Layout, Variable, layout_of
 from etl.source.access_log.nginx import nginx_parts, plain
 from etl.source.access_log.octets import Block
 from etl.source.access_log.sample import Sample, sample_of, shown
@@ -27,6 +27,8 @@ from etl.source.inputs import Input
 _MARGIN = 0.05
 _LEAST = 0.5
 _GIVEN = "as given"
+#: Columns whose text is the client's.
+_CLIENTS = frozenset({"user", "target", "path", "query", "referrer", "user_agent", "vhost", "cookie"})
 _DIRECTIVES = (b"#Fields:", b"#Version:", b"#Software:", b"#Date:")
 
 
@@ -169,11 +171,32 @@ def _custom(text: str) -> Detected:
 
 
 def _given_layout(parts: list[str | Variable]) -> Layout:
-    """Return the layout of a format string: its lines may grow further fields, and have no client where a job had none."""
+    """Return the layout of a format string: its lines may have no client, and further fields where that hides nothing."""
     any_client = [
         replace(part, kind="peer") if isinstance(part, Variable) and part.kind == "host" else part for part in parts
     ]
-    return layout_of(any_client, tail=True)
+    layout = layout_of(any_client)
+    return replace(layout, tail=_may_grow(layout))
+
+
+def _may_grow(layout: Layout) -> bool:
+    """Return whether further fields behind the last one are told from words of a field before.
+
+    A text of the client's that stands without quotes may hold blanks. Its further words push the fields behind it to the
+    end of the line, unless a bracket, a quote or the like stands between.
+    """
+    free = [
+        index
+        for index, field in enumerate(layout.fields)
+        if field.around == "bare" and (field.column in _CLIENTS or _is_clients(field))
+    ]
+    return not free or any(literal.strip() for literal in layout.literals[free[-1] + 1 :])
+
+
+def _is_clients(field: Field) -> bool:
+    """Return whether a column beside the vocabulary is of a header, a cookie or a parameter."""
+    listed = field.kind == "list" and not field.column.startswith("upstream_")
+    return listed or field.column.startswith(("cookie_", "arg_"))
 
 
 def _judged(candidate: Detected, sample: Sample) -> Detected:

@@ -11,7 +11,9 @@ import pyarrow.compute as pc
 from etl.source.access_log.octets import Flags, Octets
 from etl.source.chunk import Ints
 
-_ADDRESS = r"(?:\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?|\[?[0-9A-Fa-f.]*:[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*\]?(?::\d+)?)"
+_HEX = "[0-9A-Fa-f]"
+_SIX = rf"{_HEX}{{1,4}}(?::{_HEX}{{1,4}}){{7}}|[0-9A-Fa-f:]*::[0-9A-Fa-f:.]*"
+_ADDRESS = rf"(?:\d{{1,3}}(?:\.\d{{1,3}}){{3}}|\[?(?:{_SIX})\]?)(?::\d+)?"
 #: Words of a line's other fields: an address, a sign for nothing, a list's comma or colon. Also two blanks in a row.
 _STRANGE = rf'(?:^| )(?:{_ADDRESS}|-|:|"")(?: |$)|,(?: |$)|  '
 _STRANGE_BYTES = re.compile(_STRANGE.encode())
