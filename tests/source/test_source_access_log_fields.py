@@ -104,6 +104,7 @@ def test_a_user_is_what_stands_there_without_blanks_around(
         "203.0.113.7 - [2001:db8:1:2:3:4:5:6]:443",
         "203.0.113.7 - frank 10.0.0.1",
         "203.0.113.7 - - frank",
+        "203.0.113.7 a b frank",
         "203.0.113.7  - -",
         "unknown, 203.0.113.7 frank",
     ],

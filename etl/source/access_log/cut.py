@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from etl.source.access_log.layout import Field, Layout
 from etl.source.access_log.octets import Block, Flags
-from etl.source.access_log.pattern import CAPTURES, ENDS_ANYHOW, MOST, TAIL, spans
+from etl.source.access_log.pattern import CAPTURES, ENDS_ANYHOW, MOST, TAIL, behind_ident, spans
 from etl.source.access_log.strftime import time_form
 from etl.source.access_log.times import CLF_WIDTH, is_clf
 from etl.source.access_log.users import are_users
@@ -92,6 +92,9 @@ def _fast(block: Block, layout: Layout) -> Cut:
         stop = end + len(literal)
         fits &= (end >= at) & (stop <= block.ends)
         fits &= _is_of_kind(block, field, at, end)
+        if field.kind == "words" and behind_ident(layout, index):
+            alone = block.trimmed(at, np.maximum(end, at))
+            fits &= ~block.holds(_SPACE, *alone) | block.absent(starts[-1], ends[-1])
         if field.kind in _TOLD_BY_TEXT:
             _check_texts(block, field, at, end, fits)
         starts.append(at)

@@ -70,10 +70,20 @@ def spans(layout: Layout, line: bytes) -> list[tuple[int, int]] | None:
         if start < 0:  # a dash in place of quotes
             start = end = found[-1][1] if found else 0
         found.append((start, end))
-    for field, (start, end) in zip(layout.fields, found, strict=False):
-        if field.kind in ("user", "words") and not is_user(line[start:end]):
+    for index, (field, (start, end)) in enumerate(zip(layout.fields, found, strict=False)):
+        value = line[start:end].strip(b" ")
+        if field.kind in ("user", "words") and not is_user(value):
             return None
+        if field.kind == "words" and b" " in value and behind_ident(layout, index):
+            before_start, before_end = found[index - 1]
+            if line[before_start:before_end] not in (b"", b"-"):
+                return None
     return found
+
+
+def behind_ident(layout: Layout, index: int) -> bool:
+    """Return whether a user stands right behind `ident`: several words are the user's alone only where that is `-`."""
+    return index > 0 and layout.fields[index - 1].column == "ident" and layout.literals[index] == b" "
 
 
 def _pattern(layout: Layout, *, lenient: bool) -> re.Pattern[bytes]:
