@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 from benchmarks.crashing.bodies import canonical_body
 
 _SENT, _DELIVERED, _UNKNOWN = 1, 2, 4
-_EXPECTED = {"checkpoint.sqlite", "checkpoint.sqlite-wal", "checkpoint.sqlite-shm", "destination.json", "organisation",
-             "lock", "ledger", "runs"}  # fmt: skip
+_EXPECTED = {"checkpoint.sqlite", "checkpoint.serial", "checkpoint.sqlite-wal", "checkpoint.sqlite-shm", "destination.json",
+             "organisation", "lock", "ledger", "runs"}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

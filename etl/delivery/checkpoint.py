@@ -12,7 +12,7 @@ import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import astuple, dataclass, field, fields
 from enum import IntEnum
 from pathlib import Path
 from typing import Any, Literal, Self, TypedDict, Unpack
@@ -20,7 +20,7 @@ from typing import Any, Literal, Self, TypedDict, Unpack
 import numpy as np
 import numpy.typing as npt
 
-from etl.delivery import schema
+from etl.delivery import schema, serial
 from etl.delivery.boot import boot_id
 from etl.errors import StateError
 
@@ -87,12 +87,17 @@ class RunChanges(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A file of the ledger: `file` is its path below the ledger's folder, `month` such as 2026-11, or none."""
+    """A file of the ledger: `file` is its path below the ledger's folder, `month` such as 2026-11, or none.
+
+    `bytes` and `digest` are None for one that an older version wrote.
+    """
 
     file: str
     month: str
     run: int
     rows: int
+    bytes: int | None = None
+    digest: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +160,7 @@ class Stretch:
 
 _RUN = ", ".join(f.name for f in fields(RunRow))
 _EVENT = ", ".join(f.name for f in fields(Touched))
+_SEGMENT = ", ".join(f.name for f in fields(Segment))
 _CHANGEABLE = frozenset(RunChanges.__annotations__)
 
 # Events go in as one JSON list: SQLite takes it apart in a third of the time that a row a call would take.
@@ -253,6 +259,7 @@ class Checkpoint:
             number = cursor.lastrowid
             if number is None:
                 raise AssertionError("SQLite gave the new run no number")
+            self._database.execute("DELETE FROM passing WHERE name = ?", (name,))
             if doubted:
                 self._database.execute(
                     "WITH RECURSIVE n(seq) AS (SELECT 0 UNION ALL SELECT seq + 1 FROM n WHERE seq + 1 < ?) "
@@ -289,18 +296,31 @@ class Checkpoint:
         with self._transaction(durable=True):
             self._database.execute("DELETE FROM segments WHERE run = ?", (run,))
             self._database.executemany(
-                "INSERT INTO segments VALUES (?, ?, ?, ?)", [(s.file, s.month, s.run, s.rows) for s in segments]
+                f"INSERT INTO segments ({_SEGMENT}) VALUES (?, ?, ?, ?, ?, ?)", [astuple(s) for s in segments]
             )
+            self._database.executemany("DELETE FROM passing WHERE name = ?", [(s.file,) for s in segments])
             self._database.execute("UPDATE runs SET merged = 1 WHERE run = ?", (run,))
+
+    def replace_segment(self, segment: Segment) -> None:
+        """Record a file of the ledger that was made again."""
+        with self._transaction(durable=True):
+            self._database.execute(
+                "UPDATE segments SET rows = ?, bytes = ?, digest = ? WHERE file = ?",
+                (segment.rows, segment.bytes, segment.digest, segment.file),
+            )
 
     def segments(self) -> list[Segment]:
         """Return the ledger's files, by month."""
-        rows = self._rows("SELECT file, month, run, rows FROM segments ORDER BY month, run")
+        rows = self._rows(f"SELECT {_SEGMENT} FROM segments ORDER BY month, run")
         return [Segment(*row) for row in rows]
 
     def forget(self, segments: Sequence[Segment]) -> None:
-        """Take files out of the ledger, for good: it knows all from the month after the last of theirs on, at best."""
+        """Take files out of the ledger, for good: it knows all from the month after the last of theirs on, at best.
+
+        They may still be on the disk: their names are passing.
+        """
         with self._transaction(durable=True):
+            self._announce([s.file for s in segments])
             self._database.executemany("DELETE FROM segments WHERE file = ?", [(s.file,) for s in segments])
             horizon = max([month_after(s.month) for s in segments] + ([self.horizon] if self.horizon else []))
             self._database.execute("INSERT OR REPLACE INTO meta VALUES ('horizon', ?)", (horizon,))
@@ -309,6 +329,25 @@ class Checkpoint:
     def horizon(self) -> str | None:
         """The first month that the ledger still knows, such as 2025-11; None where it knows all."""
         return next((value for (value,) in self._rows("SELECT value FROM meta WHERE key = 'horizon'")), None)
+
+    # Names on the disk
+
+    def announce(self, names: Iterable[str]) -> None:
+        """Say, on the disk, that these names may appear: a run's folder, files of the ledger. A name that was never said is not ours."""
+        with self._transaction(durable=True):
+            self._announce(names)
+
+    def _announce(self, names: Iterable[str]) -> None:
+        self._database.executemany("INSERT OR IGNORE INTO passing VALUES (?)", [(name,) for name in names])
+
+    def announced(self) -> frozenset[str]:
+        """Return the names that may be on the disk although no run and no segment has them: what a call that was cut has left."""
+        return frozenset(name for (name,) in self._rows("SELECT name FROM passing"))
+
+    def settle(self, names: Iterable[str]) -> None:
+        """Forget names that were announced: they are no more on the disk, or have their run or segment."""
+        with self._transaction():
+            self._database.executemany("DELETE FROM passing WHERE name = ?", [(name,) for name in names])
 
     # Steps of a delivery
 
@@ -557,7 +596,9 @@ class Checkpoint:
                 self._database.execute("PRAGMA synchronous = FULL")
             try:
                 self._database.execute("BEGIN IMMEDIATE")
+                before = self._database.total_changes
                 yield
+                number = self._next_serial() if durable and self._database.total_changes > before else None
                 self._database.execute("COMMIT")
             except BaseException:
                 if self._database.in_transaction:
@@ -566,3 +607,11 @@ class Checkpoint:
             finally:
                 if durable:
                     self._database.execute("PRAGMA synchronous = NORMAL")
+            if number is not None:
+                serial.write(self._path, number)
+
+    def _next_serial(self) -> int:
+        (number,) = self._database.execute(
+            "UPDATE meta SET value = CAST(value AS INTEGER) + 1 WHERE key = 'serial' RETURNING value"
+        ).fetchone()
+        return int(number)

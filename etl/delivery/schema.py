@@ -2,7 +2,8 @@
 
 One SQLite file a destination. Any SQLite client may ask it questions, also while a run is at work:
 
-    meta    key, value: `version` of these tables, `job`, `destination`, `horizon` of the ledger where it was pruned
+    meta    key, value: `version` of these tables, `job`, `destination`, `serial` (see the module of that name), `horizon` of the
+            ledger where it was pruned
     runs    one row a run, numbered from 1:
             name          such as 000001-ab12cd; the folder of its outbox
             kind          main | trial | replay
@@ -34,7 +35,8 @@ One SQLite file a destination. Any SQLite client may ask it questions, also whil
             first, upto, others    seq from `first` to before `upto`, and a list (JSON) of events before them
 
     segments  one row a file of the ledger: `file` (below `ledger/`), `month` of its events (UTC; 'none' without time),
-              `run` whose events they are, `rows`
+              `run` whose events they are, `rows`, `bytes`, `digest` (BLAKE2b; null in one of an older version)
+    passing   names that may be on the disk before `runs` or `segments` has them, or after: a run's folder, a file of the ledger
 
 What was rejected:   SELECT seq, status, detail FROM events WHERE run = 7 AND state = 3;
 What may be twice:   SELECT seq, resent FROM events WHERE run = 7 AND resent > 0;
@@ -48,9 +50,10 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from etl.delivery import serial
 from etl.errors import StateError
 
-VERSION = 2  # 2: replays
+VERSION = 3  # 2: replays; 3: the serial, names on their way, digests of segments
 _APPLICATION = 0x636C7270  # "clrp": tells our files from any other SQLite file
 # The log is copied back, with a wait for the disk, after this many pages (4 KB each): rarely, since a wait here delays
 # the next request.
@@ -102,23 +105,42 @@ CREATE TABLE segments (
     file TEXT PRIMARY KEY,
     month TEXT NOT NULL,
     run INTEGER NOT NULL REFERENCES runs,
-    rows INTEGER NOT NULL
+    rows INTEGER NOT NULL,
+    bytes INTEGER,
+    digest TEXT
 ) WITHOUT ROWID;
+CREATE TABLE passing (name TEXT PRIMARY KEY) WITHOUT ROWID;
 """
 
 
 def create(path: Path, job: str, destination: str) -> None:
     """Make an empty checkpoint that its owner alone can read; it appears whole or not at all."""
     part = path.with_name(path.name + ".part")
+    if serial.read(path):
+        raise StateError(
+            f"the checkpoint {path} is gone, and {serial.beside(path).name} beside it says that there was one",
+            hint="restore the state folder from a backup; without its checkpoint all that was sent would be sent again",
+        )
     with storage(path):
+        serial.write(path, 0)
         os.close(os.open(part, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600))
         with closing(sqlite3.connect(part, isolation_level=None)) as database:
             database.executescript(
                 f"PRAGMA application_id = {_APPLICATION}; PRAGMA user_version = {VERSION}; {_TABLES}"
             )
-            meta = {"version": str(VERSION), "job": job, "destination": destination}
+            meta = {"version": str(VERSION), "job": job, "destination": destination, "serial": "0"}
             database.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
         part.replace(path)
+        _sync_folder(path)
+
+
+def _sync_folder(path: Path) -> None:
+    """Put on the disk that a file is there."""
+    descriptor = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def connect(path: Path, job: str, destination: str, *, read_only: bool) -> sqlite3.Connection:
@@ -129,18 +151,22 @@ def connect(path: Path, job: str, destination: str, *, read_only: bool) -> sqlit
         database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, timeout=30)
     try:
         with storage(path):
-            _judge(database, path, job, destination)
+            meta = _judge(database, path, job, destination)
             if read_only:
-                if _version(database) < VERSION:  # what is not there yet reads as nothing
-                    database.execute("CREATE TEMP VIEW runs AS SELECT *, NULL AS of FROM main.runs")
+                _see_older(database)
                 database.execute("PRAGMA query_only = ON")
             else:
+                if "serial" in meta or serial.read(
+                    path
+                ):  # an older version knows none; then the file beside it says 0, or is not there
+                    serial.require_present(path, int(meta.get("serial", 0)))
                 # A commit is with the operating system when it returns: no kill of ours loses it (RULES §6).
                 database.execute("PRAGMA journal_mode = WAL")
                 database.execute("PRAGMA synchronous = NORMAL")
                 database.execute("PRAGMA fullfsync = ON")  # without it macOS leaves a synced page in the drive's cache
                 database.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
                 if _version(database) < VERSION:
+                    serial.write(path, 0)
                     _renew(database)
     except BaseException:
         database.close()
@@ -148,7 +174,7 @@ def connect(path: Path, job: str, destination: str, *, read_only: bool) -> sqlit
     return database
 
 
-def _judge(database: sqlite3.Connection, path: Path, job: str, destination: str) -> None:
+def _judge(database: sqlite3.Connection, path: Path, job: str, destination: str) -> dict[str, str]:
     if database.execute("PRAGMA application_id").fetchone()[0] != _APPLICATION:
         raise StateError(f"{path} is not a checkpoint of clickreplay", hint="name another state folder with --state")
     version = _version(database)
@@ -165,23 +191,39 @@ def _judge(database: sqlite3.Connection, path: Path, job: str, destination: str)
         if meta.get(key) != wanted:
             raise StateError(
                 f"{path} is of {key} {meta.get(key)!r}, not {wanted!r}",
-                hint="each job keeps its own state folder: name it with --state",
+                hint="each job keeps its own state folder: name this job's with --state",
             )
+    return meta
 
 
 def _version(database: sqlite3.Connection) -> int:
     return int(database.execute("PRAGMA user_version").fetchone()[0])
 
 
+def _see_older(database: sqlite3.Connection) -> None:
+    """Let what an older version does not have read as nothing."""
+    version = _version(database)
+    if version < 2:
+        database.execute("CREATE TEMP VIEW runs AS SELECT *, NULL AS of FROM main.runs")
+    if version < 3:
+        database.execute("CREATE TEMP VIEW segments AS SELECT *, NULL AS bytes, NULL AS digest FROM main.segments")
+
+
 def _renew(database: sqlite3.Connection) -> None:
-    """Bring the tables of version 1 to this one, whole or not at all: the runs get a further kind and `of`."""
-    runs = _TABLES[_TABLES.index("CREATE TABLE runs") : _TABLES.index("CREATE TABLE events")]
+    """Bring the tables of an older version to this one, whole or not at all."""
+    version = _version(database)
     database.execute("BEGIN IMMEDIATE")
     try:
-        database.execute(runs.replace("CREATE TABLE runs", "CREATE TABLE renewed"))
-        database.execute("INSERT INTO renewed SELECT *, NULL FROM runs")
-        database.execute("DROP TABLE runs")
-        database.execute("ALTER TABLE renewed RENAME TO runs")
+        if version < 2:
+            runs = _TABLES[_TABLES.index("CREATE TABLE runs") : _TABLES.index("CREATE TABLE events")]
+            database.execute(runs.replace("CREATE TABLE runs", "CREATE TABLE renewed"))
+            database.execute("INSERT INTO renewed SELECT *, NULL FROM runs")
+            database.execute("DROP TABLE runs")
+            database.execute("ALTER TABLE renewed RENAME TO runs")
+        database.execute("ALTER TABLE segments ADD COLUMN bytes INTEGER")
+        database.execute("ALTER TABLE segments ADD COLUMN digest TEXT")
+        database.execute(_TABLES[_TABLES.index("CREATE TABLE passing") :])
+        database.execute("INSERT INTO meta VALUES ('serial', '0')")
         database.execute("UPDATE meta SET value = ? WHERE key = 'version'", (str(VERSION),))
         database.execute(f"PRAGMA user_version = {VERSION}")
         database.execute("COMMIT")

@@ -95,7 +95,7 @@ def make_plan(
     """
     now = datetime.now(UTC)
     mark = present_fingerprint(job, place, choice, inputs)
-    with storing(place.folder):
+    with storing(place):
         folder = place.clear_planning()
         planner = _Planner(job, place, checkpoint, choice, inputs, now, folder, progress)
         books = planner.run()
@@ -121,7 +121,8 @@ def appear(place: Place, checkpoint: Checkpoint, folder: Path, mark: str) -> str
     """Let a folder in which all of a plan lies be that of the next run, whole and on the disk; return the run's name."""
     number = max((run.run for run in checkpoint.runs()), default=0) + 1
     name = f"{number:06d}-{mark[:6]}"
-    shutil.rmtree(place.run(name), ignore_errors=True)
+    checkpoint.announce([name])
+    shutil.rmtree(place.run(name), ignore_errors=True)  # of a plan of this call that could not be recorded
     sync(folder)
     folder.rename(place.run(name))
     sync(place.runs)
@@ -135,7 +136,7 @@ def count_plan(
 
     `sent` gives what else is taken for sent: the plans of the days before. Its outbox lies in `planning/` until the next plan.
     """
-    with storing(place.folder):
+    with storing(place):
         folder = place.clear_planning()
         books = _Planner(job, place, checkpoint, choice, inputs, datetime.now(UTC), folder, progress, sent).run()
         for file in inputs.files:

@@ -61,7 +61,7 @@ def _all_opened(job: Job, given: Path | None) -> Iterator[list[tuple[Place, Chec
 def _purge(place: Place, checkpoint: Checkpoint, traces: Traces, *, dry_run: bool) -> PurgedPlace:
     runs = []
     with (
-        storing(place.folder),
+        storing(place),
         TemporaryDirectory(dir=place.folder, prefix=place.passing) as name,
     ):
         for run in checkpoint.runs():

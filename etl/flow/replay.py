@@ -94,7 +94,7 @@ class Resender(Caller):
     def _again(self, checkpoint: Checkpoint, of: RunRow, seqs: list[int], mark: str) -> RunRow:
         """Record the events as a run in state `planned`; its folder appears whole."""
         place = self.place
-        with storing(place.folder):
+        with storing(place):
             folder = place.clear_planning()
             written = write_again(folder / "outbox.parquet", place.outbox(of.name), seqs, folder)
             create_private(folder / "quarantine.parquet")

@@ -35,13 +35,13 @@ def remove_old(place: Place, checkpoint: Checkpoint, before: datetime, *, dry_ru
     """
     runs: list[PurgedRun] = []
     for run in _due(place, checkpoint, before):
-        if not runs and not dry_run:
+        if not dry_run:
             # Until now a lost file of the ledger could be made again from its run's outbox.
-            with storing(place.folder):
-                ledger.whole(place, checkpoint)
+            with storing(place):
+                ledger.whole(place, checkpoint, [s for s in checkpoint.segments() if s.run == run.run])
         runs.append(_counted(place, checkpoint, run))
         if not dry_run:
-            with storing(place.folder):
+            with storing(place):
                 _remove(place, checkpoint, run)
     arrived = 0
     if place.destination.address == SANDBOX:

@@ -394,7 +394,7 @@ class Caller:
         contacts = contact_lists(find_contacts(self.job, run.day))
         late = run.state == "planned" and stale_is_left_out(self.job, checkpoint, run.kind, run.date)
         with (
-            state.storing(self.place.folder),
+            state.storing(self.place),
             TemporaryDirectory(dir=self.place.folder, prefix=self.place.passing) as name,
         ):
             folder = Path(name)
@@ -450,10 +450,10 @@ class Caller:
             self.place.outbox(run.name)  # without it the run stays as it is, and says so
         books = books_of(self.place, checkpoint, run)
         checkpoint.update_run(run.run, state=how, exit=int(code), books=books.to_json())
-        with state.storing(self.place.folder):
+        with state.storing(self.place):
             ledger.merge(self.place, checkpoint, checkpoint.run(run.run))
-        if self.job.ledger.keep is not None:
-            ledger.prune(self.place, checkpoint, self.job.ledger.keep, datetime.now(UTC))
+            if self.job.ledger.keep is not None:
+                ledger.prune(self.place, checkpoint, self.job.ledger.keep, datetime.now(UTC))
 
     def _finished(self, checkpoint: Checkpoint, run: RunRow) -> Summary:
         """The books of a run that has nothing new, with the code that it finished with."""

@@ -1,7 +1,7 @@
 """The state folder of a job: a folder a destination, with its lock, its checkpoint, its ledger and its runs (RULES §2).
 
 <state>/<destination>/lock              held by the operating system while a call plans or posts
-                      checkpoint.sqlite progress of the runs
+                      checkpoint.sqlite progress of the runs; checkpoint.serial beside it tells an older copy of it
                       ledger/2026-11/   ids that finished runs have sent, by month of the events; Parquet
                       runs/000001-ab12cd/outbox.parquet, quarantine.parquet; of a replay lines-N.parquet too, by rule;
                                          receipts.parquet once it is closed; purged.json once contact data was taken away
@@ -15,7 +15,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
@@ -24,9 +24,12 @@ from typing import IO
 from urllib.parse import urlsplit
 
 import duckdb
+import pyarrow as pa
 
+from etl.delivery.serial import OLDER
 from etl.errors import AgainError, GuardError, JobError, StateError
 from etl.job.models import Job
+from etl.outbox.write import sync
 
 SANDBOX = "sandbox"
 #: In a run's folder: when its contact data was taken away.
@@ -176,20 +179,30 @@ class Place:
                 hint="restore the state folder from a backup; move it away to start anew, and all that was sent is sent again",
             )
 
-    def forget_all_but(self, names: Sequence[str]) -> None:
-        """Remove what calls that were cut have left: a run that was never recorded, a plan half made, tables on their way.
+    def require_known(self, known: Collection[str]) -> None:
+        """Raise StateError where a run's folder or a file of the ledger lies here that the checkpoint does not know.
 
-        Raises StateError where there are runs that a call that was cut cannot have left: the checkpoint is older than they.
+        Each such name is committed before it appears on the disk, so no kill and no power cut leaves another: the checkpoint is older.
         """
-        next_number = max((number_of(name) for name in names), default=0) + 1
-        strange = [folder for folder in self.folder.glob("runs/*") if folder.is_dir() and folder.name not in names]
-        for folder in strange:
-            if number_of(folder.name) > next_number:
-                raise StateError(
-                    f"the checkpoint {self.checkpoint} knows nothing of run {folder.name}, which lies beside it",
-                    hint="was it restored alone? restore the whole state folder: it is older than what was sent",
-                )
-        for folder in (*strange, *self.folder.glob(f"{self.passing}*"), self.planning):
+        runs = [path for path in self.folder.glob("runs/*") if number_of(path.name)]
+        files = self.folder.glob("ledger/*/*.parquet")
+        names = [*(path.name for path in runs), *(str(path.relative_to(self.ledger)) for path in files)]
+        if strange := sorted(name for name in names if name not in known):
+            more = f" (and {len(strange) - 1:,} more)" if len(strange) > 1 else ""
+            raise StateError(
+                f"the checkpoint {self.checkpoint} is older than what lies beside it: it does not know {strange[0]}{more}",
+                hint=OLDER,
+            )
+
+    def clear(self, announced: Collection[str], known: Collection[str]) -> None:
+        """Remove what calls that were cut have left: what was announced and never recorded, a plan half made, tables on their way."""
+        for name in announced:
+            if name not in known:
+                path = self.ledger / name if "/" in name else self.run(name)
+                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+                if path.parent.is_dir():
+                    sync(path.parent)
+        for folder in (*self.folder.glob(f"{self.passing}*"), self.planning):
             if folder.is_dir():
                 shutil.rmtree(folder)
 
@@ -271,15 +284,17 @@ def write_private(file: Path, text: str) -> None:
 
 
 @contextmanager
-def storing(folder: Path) -> Iterator[None]:
-    """Turn what the disk under a state folder says into a StateError."""
+def storing(place: Place) -> Iterator[None]:
+    """Turn what the disk under a state folder says into a StateError. Another place is advised only where nothing is known here yet."""
     try:
         yield
-    except (OSError, duckdb.IOException, duckdb.InvalidInputException) as error:
+    except (OSError, duckdb.IOException, duckdb.InvalidInputException, pa.ArrowInvalid) as error:
         words = getattr(error, "strerror", None) or str(error).split("\n", 1)[0]
         raise StateError(
-            f"the state folder {folder} cannot be written or read: {words}",
-            hint="free some space, or give another place with --state; nothing was sent",
+            f"the state folder {place.folder} cannot be written or read: {words}",
+            hint="free some space or give its owner the right to write there, and run the same command again: what was sent stays known"
+            if place.exists
+            else "free some space, or give another place with --state; nothing was sent",
         ) from error
 
 

@@ -53,8 +53,11 @@ def test_a_file_of_the_first_version_is_read_as_it_is_and_renewed_when_it_is_wri
         old.executescript(
             f"PRAGMA legacy_alter_table = ON; ALTER TABLE runs RENAME TO newer; {made};"
             f"INSERT INTO runs SELECT {columns} FROM newer; DROP TABLE newer;"
+            "ALTER TABLE segments DROP COLUMN bytes; ALTER TABLE segments DROP COLUMN digest; DROP TABLE passing;"
+            "DELETE FROM meta WHERE key = 'serial';"
             "PRAGMA user_version = 1; UPDATE meta SET value = '1' WHERE key = 'version';"
         )
+    path.with_suffix(".serial").unlink()
     with Checkpoint.open(path, "shop", "esputnik.com", read_only=True) as seen:
         assert [(run.run, run.events, run.of) for run in seen.runs()] == [(1, 3, None)]
     with Checkpoint.open(path, "shop", "esputnik.com") as renewed:
