@@ -6,10 +6,12 @@ import re
 from collections.abc import Sequence
 from pathlib import PurePath
 
-from etl.errors import JobError
+from etl.errors import InputError, JobError
 from etl.source.access_log import looks_like_log
 from etl.source.inputs import Input
+from etl.source.packing import UnfitError
 from etl.source.settings import Format, SourceSettings
+from etl.source.streams import open_text
 
 _PACKED = frozenset({".gz", ".gzip", ".zst", ".zstd", ".bz2"})
 _BY_SUFFIX: dict[str, Format] = {
@@ -79,8 +81,24 @@ def format_of(inputs: Sequence[Input], settings: SourceSettings) -> Format:
     return next(iter(found))
 
 
-def _untold(item: Input) -> JobError:
+def _untold(item: Input) -> JobError | InputError:
+    found = _unfit(item)
+    if found is not None and not found.archive:
+        return found
+    sure = f"; {found.what}" if found is not None else ""
+    hint = f"{found.hint} " if found is not None else ""
     return JobError(
-        f"source.format: the name of {item.shown} does not tell its format",
-        hint="Write `format: csv`, `parquet`, `ndjson` or `access_log` under `source:`, or narrow `path`.",
+        f"source.format: the name of {item.shown} does not tell its format{sure}",
+        hint=f"{hint}Write `format: csv`, `parquet`, `ndjson` or `access_log` under `source:`, or narrow `path`.",
     )
+
+
+def _unfit(item: Input) -> UnfitError | None:
+    """Return what is wrong with a file that is no text at all; None for any other, and for one that cannot be read now."""
+    try:
+        with open_text(item, "utf-8"):
+            return None
+    except UnfitError as error:
+        return error
+    except InputError:
+        return None

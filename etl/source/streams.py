@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import codecs
-import gzip
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import BinaryIO, Protocol
 
 import pyarrow as pa
 
 from etl.errors import InputError, JobError
 from etl.source.inputs import Input
+from etl.source.packing import Read, filled, unpacked
 
-#: Gives up to so many bytes; none at the end.
-Read = Callable[[int], bytes]
+__all__ = ["Read", "check_encoding", "filled", "open_text"]
 
 _ERRORS = "clickreplay-unreadable"
-_PIECE = 1 << 20
-
-
-class _Stream(Protocol):
-    def read(self, size: int, /) -> bytes: ...
 
 
 def _mark(error: UnicodeError) -> tuple[str, int]:
@@ -51,30 +44,45 @@ def check_encoding(encoding: str) -> str:
 def open_text(item: Input, encoding: str) -> Iterator[Read]:
     """Open an input as UTF-8 without a byte order mark.
 
-    gzip (several members too), zstd and bzip2 are known by their first bytes, whatever the name. Bytes that are no text
-    in `encoding` come out as bytes that are no UTF-8. A UTF-16 or UTF-32 mark overrides the default encoding. Raises
+    gzip (several members too), zstd and bzip2 are known by their first bytes, whatever the name; what is no text at all
+    is refused by what it is. Bytes that are no text in `encoding` come out as bytes that are no UTF-8. A UTF-16 or UTF-32
+    mark overrides the default encoding. Raises
     InputError, in `read` too, for a file that is gone, cut short or damaged.
     """
     try:
         with item.open() as file:
+            with _telling(item):
+                read = unpacked(item.shown, file)
             # The recoder reads ahead: what it reads is guarded as well as what it gives.
-            yield _guarded(item, _recoded(_guarded(item, _unpacked(item, file)), check_encoding(encoding)))
+            yield _guarded(item, _recoded(_guarded(item, read), check_encoding(encoding)))
     except OSError as error:
         raise InputError(f"cannot read {item.shown}: {error.strerror or error}") from error
 
 
 def _guarded(item: Input, read: Read) -> Read:
     def guarded(size: int) -> bytes:
-        try:
+        with _telling(item):
             return read(size)
-        except EOFError as error:
-            raise _damaged(item, "it is cut short") from error
-        except UnicodeError as error:
-            raise InputError(f"{item.shown} is not in its encoding: {error}", hint="Check source.encoding.") from error
-        except (zlib.error, OSError, pa.ArrowException) as error:
-            raise _damaged(item, "it is cut short" if "Truncated" in str(error) else str(error)) from error
 
     return guarded
+
+
+@contextmanager
+def _telling(item: Input) -> Iterator[None]:
+    """Turn what can go wrong in reading and unpacking into an InputError that says so."""
+    try:
+        yield
+    except EOFError as error:
+        raise _damaged(item, "it is cut short") from error
+    except UnicodeError as error:
+        raise InputError(f"{item.shown} is not in its encoding: {error}", hint="Check source.encoding.") from error
+    except (zlib.error, OSError, pa.ArrowException) as error:
+        if _says_trailing(error):
+            raise InputError(
+                f"cannot read {item.shown} to its end: bytes stand behind the end of what is packed in it",
+                hint="Fetch it again: a part may be damaged. Or unpack it, look at its end, and give the unpacked file.",
+            ) from error
+        raise _damaged(item, "it is cut short" if "Truncated" in str(error) else str(error)) from error
 
 
 def _damaged(item: Input, what: str) -> InputError:
@@ -84,22 +92,10 @@ def _damaged(item: Input, what: str) -> InputError:
     )
 
 
-def _unpacked(item: Input, file: BinaryIO) -> Read:
-    magic = file.read(4)
-    file.seek(0)
-    stream: _Stream = file
-    if magic.startswith(b"\x1f\x8b"):
-        stream = gzip.GzipFile(fileobj=file)
-    elif magic == b"\x28\xb5\x2f\xfd":
-        stream = pa.CompressedInputStream(pa.PythonFile(file, mode="r"), "zstd")
-    elif magic.startswith(b"BZh"):
-        stream = pa.CompressedInputStream(pa.PythonFile(file, mode="r"), "bz2")
-    elif magic in (b"PK\x03\x04", b"7z\xbc\xaf", b"\xfd7zX"):
-        raise InputError(
-            f"cannot read {item.shown}: it is a zip, 7z or xz archive",
-            hint="Unpack it first, or pack it as gz, zst or bz2.",
-        )
-    return stream.read
+def _says_trailing(error: Exception) -> bool:
+    """Say whether an unpacker came upon bytes that are no packing, behind some that are."""
+    said = str(error)
+    return any(words in said for words in ("Not a gzipped file", "Unknown frame descriptor", "no magic header"))
 
 
 def _recoded(read: Read, encoding: str) -> Read:
@@ -149,12 +145,3 @@ def _decoded(read: Read, decoder: codecs.IncrementalDecoder) -> Read:
         return b""
 
     return decoded
-
-
-def filled(read: Read, size: int) -> bytes:
-    """Read `size` bytes, fewer only at the end: a packed stream may give them in small pieces."""
-    pieces: list[bytes] = []
-    while size > 0 and (piece := read(min(size, _PIECE))):
-        pieces.append(piece)
-        size -= len(piece)
-    return b"".join(pieces)
