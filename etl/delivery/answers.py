@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import Enum
-from math import isfinite
 
 _PAGE = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!--|(?:!doctype|html|head|title|body|meta|script)\b)", re.IGNORECASE)
+
+_LONGEST_PAUSE = 366 * 86400.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,10 @@ Outcome = Answer | Failure
 
 
 def retry_after(header: str | None, date: str | None) -> float | None:
-    """Return Retry-After in seconds, from seconds or an HTTP date (by the server's own clock, if it says), or None."""
+    """Return Retry-After in seconds, from seconds or an HTTP date (by the server's own clock, if it says), or None.
+
+    None too where it asks for no pause (0, a time that is over), cannot be read, or is beyond all measure.
+    """
     if header is None:
         return None
     text = header.strip()
@@ -71,7 +75,7 @@ def retry_after(header: str | None, date: str | None) -> float | None:
         if when is None:
             return None
         seconds = (when - (_instant(date) or datetime.now(UTC))).total_seconds()
-    return max(0.0, seconds) if isfinite(seconds) else None
+    return seconds if 0 < seconds <= _LONGEST_PAUSE else None
 
 
 def _instant(text: str | None) -> datetime | None:
@@ -79,6 +83,6 @@ def _instant(text: str | None) -> datetime | None:
         return None
     try:
         found = parsedate_to_datetime(text)
-    except (TypeError, ValueError):
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+    except (TypeError, ValueError, OverflowError, IndexError):
         return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from etl.delivery.settings import Patience
 
+_A_WHILE = 1.5  # seconds that a limit by the second may refuse everything: that is no outage
+
 
 class Breaker:
     """Starts with one request alone (RULES §6); anything with a definite verdict lets all go.
@@ -16,13 +18,14 @@ class Breaker:
 
     def __init__(self, concurrency: int, patience: Patience) -> None:
         self._concurrency, self._patience = concurrency, patience
-        self._enough = max(10, 2 * concurrency)
+        self._enough = max(10, concurrency)
         self._failures = 0
         self._alone = True
         self._delay = patience.first
         self._next = 0.0
         self._failing_since: float | None = None
         self._ever = False
+        self._through_at = 0.0
 
     @property
     def ever_through(self) -> bool:
@@ -45,8 +48,14 @@ class Breaker:
         """When the next request may leave, as far as the breaker goes."""
         return self._next if self._alone else 0.0
 
-    def through(self) -> None:
+    @property
+    def healthy(self) -> bool:
+        """True while things get through."""
+        return not self._alone and self._failing_since is None
+
+    def through(self, now: float) -> None:
         """Note a definite verdict."""
+        self._through_at = now
         self._ever = True
         self._alone = False
         self._failures = 0
@@ -54,12 +63,14 @@ class Breaker:
         self._delay = self._patience.first
         self._next = 0.0
 
-    def failed(self, now: float, started: float) -> None:
-        """Note a request without one, that started at `started`."""
+    def failed(self, now: float, started: float, *, slower: bool = False) -> None:
+        """Note a request without one, that started at `started`; `slower` where the server asks for a lower pace."""
         self._failures += 1
         if self._failing_since is None:
             self._failing_since = now
         opens = not self._alone and self._failures >= self._enough
+        if slower and now - self._through_at < _A_WHILE:
+            opens = False
         if opens or (self._alone and started >= self._next):
             self._alone = True
             self._next = now + self._delay

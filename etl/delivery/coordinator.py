@@ -28,7 +28,7 @@ from etl.delivery.lanes import Lanes, Place
 from etl.delivery.method import Method, Reading
 from etl.delivery.outbox import Outbox
 from etl.delivery.parcel import Parcel
-from etl.delivery.rate import Pace
+from etl.delivery.rate import RateLimiter
 from etl.delivery.retry import SLOWER, Fatal, Verdict, fatal, refused_by, without_answer
 from etl.delivery.sender import Done, Senders
 from etl.delivery.settings import Progress, Result, Settings, Stopped
@@ -41,6 +41,7 @@ _TICK = 0.5  # seconds between two looks at the clock, and two reports, when not
 _GRACE = 1.0  # seconds that a thread has to hand back an exchange whose time is up, when the run ends
 _AGAIN = "run the same command again to go on"
 _TOO_MANY = 429  # a matter of the pace, not of the event
+_CLOCK_STEP = 1.0  # seconds by which the clock on the wall must jump to be looked at again
 _LONGEST_WAIT = 900.0  # seconds that a run waits for its window to open (RULES §7)
 _REFUSALS = 20  # times that an event may be refused for now while others get through: then it is a dead letter
 _STRANGE_ANSWERS = 3  # answers in a row that do not match their request, after which the run stops (RULES §6)
@@ -68,7 +69,7 @@ class Coordinator:
         now = self._clock()
         self._lanes = Lanes(outbox.places(checkpoint.settled(run, settings.on_unknown)), checkpoint.doubts(run))
         self._claims = Claims(checkpoint, run, self._lanes, len(outbox), method.max_events, settings.rate, now)
-        self._pace = Pace(settings.rate, settings.bulk, now)
+        self._pace = RateLimiter(settings.rate, settings.bulk, now)
         self._breaker = Breaker(settings.concurrency, settings.patience)
         self._tally = Tally(checkpoint.counts(run), len(outbox))
         self._in_flight: dict[Exchange, None] = {}  # in the order of their start, which is that of their deadlines
@@ -78,6 +79,7 @@ class Coordinator:
         self._through = 0  # requests that got a definite verdict
         self._strange = 0  # answers in a row that do not match their request
         self._window_changes = 0.0  # when to look at the window again, seconds since 1970
+        self._wall_ahead = 0.0  # of the clock that cannot be set, when the window was looked at
         self._started = self._written = now
         self._requests = self._resent = 0
         self._uncounted_requests = self._uncounted_resent = 0
@@ -161,23 +163,26 @@ class Coordinator:
             self._watch_patience(now)
 
     def _watch_window(self, now: float) -> None:
-        """Let nothing go while the window is closed; end the call where it stays closed for long."""
-        window = self._settings.window
-        if window is None or time.time() < self._window_changes:
+        """Let nothing go while the window is closed; end the call where it stays closed for long.
+
+        The window goes by the clock on the wall, which may be set: then it is looked at again.
+        """
+        window, wall = self._settings.window, time.time()
+        if window is None:
             return
-        clock = datetime.now(UTC)
-        is_open, until = window.look(clock)
+        if wall < self._window_changes and abs(wall - now - self._wall_ahead) < _CLOCK_STEP:
+            return
+        self._wall_ahead = wall - now
+        is_open, until = window.look(datetime.fromtimestamp(wall, UTC))
         self._window_changes = until.timestamp()
-        if is_open:
-            return
-        wait = (until - clock).total_seconds()
-        self._pace.pause(now + wait)
+        wait = 0.0 if is_open else self._window_changes - wall
+        self._pace.close(now + wait)
         if wait > _LONGEST_WAIT:
             reason = f"outside delivery.window, which opens at {until.astimezone(ZoneInfo(window.zone)):%Y-%m-%d %H:%M}"
             self._stopped = Stopped(reason, _AGAIN, Exit.AGAIN, resume_at=_iso(until))
 
     def _watch_patience(self, now: float) -> None:
-        since, told = self._breaker.failing_since, self._pace.told_until
+        since, told = self._breaker.failing_since, max(self._pace.told_until, self._held_until())
         if told - now > self._settings.give_up:
             reason = f"the API asks for a pause of {_span(told - now)}: {self._tally.last_trouble}"
             self._stopped = Stopped(reason, f"given up for now; {_AGAIN}", Exit.AGAIN, resume_at=_iso_in(told - now))
@@ -189,6 +194,12 @@ class Coordinator:
                 Exit.AGAIN,
                 resume_at=_iso_in(resume) if resume else None,
             )
+
+    def _held_until(self) -> float:
+        """Return when the next event may be tried again where nothing else can go before; 0 where something can."""
+        if self._in_flight or (self._lanes.may_have_more and self._fresh_left() != 0):
+            return 0.0
+        return self._lanes.next_retry or 0.0
 
     def _watch_rejected(self) -> None:
         tally, most = self._tally, self._settings.max_rejected
@@ -294,25 +305,33 @@ class Coordinator:
         if wrong is not None:
             self._refuse(exchange, outcome, wrong)
             return
+        held_until, slower = now, isinstance(outcome, Answer) and outcome.status in SLOWER
         if isinstance(outcome, Answer):
             reading = self._method.read(outcome, exchange.body, [place.doubts > 0 for place in exchange.places])
-            if outcome.status in SLOWER:
+            if slower:
                 self._pace.refused(now, exchange.started, outcome.retry_after)
+                held_until = now + (outcome.retry_after or 0.0)
         else:
             reading = Reading([without_answer(outcome)] * len(exchange.places))
         if reading.refused_whole or any(v.state in (State.DELIVERED, State.REJECTED) for v in reading.verdicts):
             self._through += 1
-            self._breaker.through()
+            self._breaker.through(now)
             self._pace.passed(now)
             latency = now - exchange.started
             self._latency = latency if self._latency is None else self._latency + (latency - self._latency) / 50
         else:
-            self._breaker.failed(now, exchange.started)
+            self._breaker.failed(now, exchange.started, slower=slower)
             self._tally.trouble(outcome)
         if reading.refused_whole:
             for place in exchange.places:
                 place.company = max(1, len(exchange.places) // 2)
-        self._rule(exchange, reading.verdicts, left=exchange.left_at is not None, at_once=reading.refused_whole)
+        self._rule(
+            exchange,
+            reading.verdicts,
+            left=exchange.left_at is not None,
+            at_once=reading.refused_whole,
+            held_until=held_until,
+        )
         self._watch_rejected()
         if isinstance(outcome, Answer):
             self._watch_answers(reading)
@@ -340,7 +359,15 @@ class Coordinator:
         if self._stopped is None or self._stopped.exit is not Exit.REFUSED:
             self._stopped = Stopped(wrong.reason, f"{wrong.hint}; then {_AGAIN}", Exit.REFUSED)
 
-    def _rule(self, exchange: Exchange, verdicts: Sequence[Verdict], *, left: bool, at_once: bool = False) -> None:
+    def _rule(
+        self,
+        exchange: Exchange,
+        verdicts: Sequence[Verdict],
+        *,
+        left: bool,
+        at_once: bool = False,
+        held_until: float = 0.0,
+    ) -> None:
         """Say what becomes of each event: its turn is over, or it goes again (`at_once`, or after a while)."""
         if not left:
             self._uncounted_requests -= 1
@@ -359,7 +386,7 @@ class Coordinator:
                 place.doubts += 1
                 self._claims.doubt(place.seq)
             if self._goes_again(place, verdict.state):
-                self._lanes.again(place, now if at_once else now + self._backoff(place))
+                self._lanes.again(place, now if at_once else max(held_until, now + self._backoff(place)))
             else:
                 self._lanes.done(place)
         for (_, was_unknown), (verdict, seqs) in rulings.items():

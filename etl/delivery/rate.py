@@ -1,16 +1,17 @@
-"""When the next request may leave (RULES §7): the rate, bulk pauses, and what the server asks for.
+"""When the next request may leave: the asked rate, less where the server refuses many, and pauses.
 
-A token bucket as a schedule (GCRA): each request is due one interval after the one before; what comes late may be made
-up for within a twentieth of a second. Two windows over the times at which requests really left make the promise exact
-whatever threads and network do: no second holds more than the rate and one, no ten seconds more than the rate. Retries
-draw from it like all others. Pure: the caller says what time it is, in seconds.
+The rate is a token bucket as a schedule (GCRA): each request is due one interval after the one before; what comes late
+may be made up for within a twentieth of a second. Two windows over the times at which requests really left make the
+promise exact whatever threads and network do: no second holds more than the rate and one, no ten seconds more than the
+rate. Retries draw from it like all others. All of it is pure: the caller says what time it is, in seconds.
 """
 
 from __future__ import annotations
 
 from bisect import insort
+from collections import deque
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, sqrt
 
 from etl.delivery.settings import Bulk
 
@@ -18,9 +19,19 @@ _CATCH_UP = 0.05
 _GLANCE = 0.02  # seconds until the next look, while requests wait for their connections
 _ON_THE_WAY = 0.02  # seconds by which ten seconds of requests may move together on their way to the server
 _COUNTED = 1e5  # requests a second from which on nobody counts
-_STEP_AFTER = 5.0  # seconds without another refusal, after which a lowered rate rises by a step
-_STEPS = 8  # of a step this part of the asked rate
-_LOWEST = 64  # the rate never falls below this part of the asked one
+
+_FEW = 0.04  # a share of refusals that changes nothing
+_NOISE = 0.015  # a share of refusals that says nothing
+_MANY = 0.2  # a share of refusals at which a Retry-After is for everything
+_ENOUGH = 100  # answers from which on a share says something
+_SLICE = 0.1  # seconds
+_SHORTEST_SPAN, _LONGEST_SPAN = 1.0, 10.0  # seconds
+_IN_A_ROW = 10  # refusals one after the other, with nothing between: the server takes nothing for the moment
+_MOMENT = 0.1  # seconds that this lasts at least
+_TRICKLE = 8  # the part of the rate that goes out then
+_RISE, _STEEPEST = 0.02, 0.1  # of the rate: after a first quiet span, and at most
+_CREEP = 0.01  # of the rate, after a span with few refusals
+_LOWEST = 0.5  # requests a second
 
 
 @dataclass(slots=True, eq=False)
@@ -30,18 +41,184 @@ class Departure:
     at: float | None = None
 
 
-class Pace:
+@dataclass(frozen=True, slots=True)
+class _Share:
+    """The answers of the last span: how many passed, how many were refusals, and how many seconds these are."""
+
+    passed: int
+    refused: int
+    seconds: float
+
+    @property
+    def count(self) -> int:
+        return self.passed + self.refused
+
+    @property
+    def refusals(self) -> float:
+        """The share of refusals."""
+        return self.refused / self.count if self.count else 0.0
+
+    def exceeds(self, share: float) -> bool:
+        """Return whether more were refused than chance would have it where `share` is the rule."""
+        usual = share * self.count
+        return self.refused > max(1, usual + 2 * sqrt(usual))
+
+
+class _Recent:
+    """The answers of the last seconds, counted by slices of a tenth."""
+
+    def __init__(self) -> None:
+        self._counts: deque[list[int]] = deque()  # number of the slice, passed, refused
+
+    def add(self, now: float, *, refused: bool) -> None:
+        number = int(now / _SLICE)
+        if not self._counts or self._counts[-1][0] < number:
+            self._counts.append([number, 0, 0])
+            while self._counts[0][0] <= number - _LONGEST_SPAN / _SLICE:
+                self._counts.popleft()
+        self._counts[-1][2 if refused else 1] += 1
+
+    def share(self, now: float, since: float) -> _Share:
+        """Return the answers since then."""
+        first, passed, refused = int(since / _SLICE), 0, 0
+        for number, well, badly in reversed(self._counts):
+            if number < first:
+                break
+            passed, refused = passed + well, refused + badly
+        return _Share(passed, refused, now - first * _SLICE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Lowering:
+    """A lowering whose effect is to be seen: when it was, from which rate, at which share of refusals."""
+
+    at: float
+    rate: float
+    share: float
+
+
+class Steering:
+    """The rate that the server bears: the asked one while it refuses a few in a hundred, else about what gets through.
+
+    Latency says nothing here. The share of refusals is that of a span: a second, or as long as a hundred requests take.
+    Where it is more than a few in a hundred, the rate falls to what got through in that span; where a lower rate meets
+    as many refusals as the higher one did, they have nothing to do with the rate, and it comes back. Each quiet second
+    raises it, by more than the one before. While the server refuses everything, a trickle finds out when that ends.
+    """
+
+    def __init__(self, asked: float, now: float) -> None:
+        self._asked = self._rate = asked
+        self._recent = _Recent()
+        self._since = now  # since when the rate is measured: its first answer, or the first after a pause
+        self._passed = 0  # since then
+        self._passed_at = now  # when an answer passed last
+        self._measures = False
+        self._look_at = now
+        self._rise = _RISE
+        self._in_a_row = 0
+        self._lowering: _Lowering | None = None
+        self._borne = asked  # the rate to which it was lowered last
+        self._whatever = 0.0  # the share of refusals that comes whatever the rate is
+
+    @property
+    def rate(self) -> float:
+        """Requests a second that may leave now."""
+        return max(self._rate / _TRICKLE, min(_LOWEST, self._rate)) if self.stuck else self._rate
+
+    @property
+    def stuck(self) -> bool:
+        """True while the server takes nothing."""
+        return self._in_a_row >= max(_IN_A_ROW, min(self._rate, _COUNTED) * _MOMENT)
+
+    @property
+    def _span(self) -> float:
+        return min(max(_SHORTEST_SPAN, _ENOUGH / self._rate), _LONGEST_SPAN)
+
+    def _share(self, now: float) -> _Share:
+        return self._recent.share(now, max(self._since, now - self._span))
+
+    def many(self, now: float) -> bool:
+        """Return whether refusals are more than a few: then a Retry-After is for everything."""
+        return self.stuck or self._share(now).exceeds(_MANY)
+
+    def told(self, now: float, until: float) -> None:
+        """Note that the server asks for a pause of everything: it bears what it has let through so far."""
+        self._lower(now, self._passed / max(_SHORTEST_SPAN, now - self._since))
+        self._lowering = None
+        self.paused(until)
+
+    def paused(self, until: float) -> None:
+        """Note that nothing leaves before `until`: such a time says nothing of the rate."""
+        if until > self._since:
+            self._since, self._passed, self._measures = until, 0, False
+            self._look_at = max(self._look_at, until + _SHORTEST_SPAN)
+            self._in_a_row = 0
+
+    def answered(self, now: float, *, refused: bool) -> None:
+        """Note an answer."""
+        self._recent.add(now, refused=refused)
+        if not refused and self.stuck and now - self._passed_at > _SHORTEST_SPAN:
+            self._measures = False  # it was away: that says nothing of the rate
+        self._in_a_row = self._in_a_row + 1 if refused else 0
+        if not refused:
+            self._passed_at = now
+        if not self._measures and now >= self._since:
+            self._since, self._passed, self._measures = now, 0, True
+        self._passed += not refused
+        if (refused or self._rate < self._asked) and now - self._since >= _SHORTEST_SPAN:
+            self._steer(now)
+
+    def _steer(self, now: float) -> None:
+        share, lowering = self._share(now), self._lowering
+        settled = lowering is None or now >= lowering.at + 2 * self._span
+        if lowering is not None and settled:
+            self._judge(lowering, share.refusals, now)
+        elif not self.stuck and share.exceeds(self._bearable):
+            self._lowering = _Lowering(now, lowering.rate if lowering else self._rate, share.refusals)
+            self._lower(now, share.passed / share.seconds)
+        elif settled and now >= self._look_at and not self.stuck:
+            self._raise(now, share.refusals)
+
+    @property
+    def _bearable(self) -> float:
+        """The share of refusals that changes nothing; as long as a lowering takes its effect, what was there before."""
+        return self._whatever + _FEW if self._lowering is None else 1.5 * self._lowering.share
+
+    def _lower(self, now: float, to: float) -> None:
+        self._rate = self._borne = min(self._rate, max(to, min(_LOWEST, self._asked)))
+        self._rise = _RISE
+        self._look_at = now + 2 * self._span
+
+    def _judge(self, lowering: _Lowering, share: float, now: float) -> None:
+        """See whether a lowering has helped."""
+        self._lowering = None
+        self._look_at = now + _SHORTEST_SPAN
+        if 0.8 * lowering.share < share < 1.25 * lowering.share:
+            self._whatever = share
+            self._rate = lowering.rate
+
+    def _raise(self, now: float, share: float) -> None:
+        self._whatever = min(self._whatever, share)
+        quiet = share <= self._whatever + _NOISE
+        self._rate *= 1 + (self._rise if quiet else _CREEP)
+        self._rise = min(2 * self._rise, _STEEPEST) if quiet else _RISE
+        if self._rate >= min(self._asked, _COUNTED):
+            self._rate = self._asked
+        self._look_at = now + _SHORTEST_SPAN
+
+
+class RateLimiter:
     """The pace of one call."""
 
     def __init__(self, rate: float, bulk: Bulk | None, now: float) -> None:
-        self._asked = self._rate = rate
+        self._steering = Steering(rate, now)
         self._bulk = bulk
         self._due = now
         self._resume = now
+        self._closed = now
         self._told = now
+        self._told_at = -1.0
         self._left_in_bulk = bulk.size if bulk else 0
-        self._slowed_at = -1.0
-        self._step_at = now
         # Between a request and the one `size` later at least `span` seconds: half a request of slack for the way out.
         second, ten = int(min(rate, _COUNTED)) + 1, ceil(10 * min(rate, _COUNTED))
         self._windows = [(second, 1 + 0.5 / rate), (ten, ten / rate + _ON_THE_WAY)] if rate < _COUNTED else []
@@ -51,13 +228,13 @@ class Pace:
 
     @property
     def rate(self) -> float:
-        """The present rate, requests a second: the asked one, or less after refusals."""
-        return self._rate
+        """The present rate, requests a second: the asked one, or less where the server refuses many."""
+        return self._steering.rate
 
     @property
     def paused_until(self) -> float:
-        """The end of a pause that a bulk or the server asked for."""
-        return self._resume
+        """The end of a pause that a bulk, a closed window or the server asked for."""
+        return max(self._resume, self._closed)
 
     @property
     def told_until(self) -> float:
@@ -71,7 +248,7 @@ class Pace:
 
     def wait(self, now: float) -> float:
         """Return how many seconds until one more request may leave; 0 for now."""
-        at = max(self._due, self._resume)
+        at = max(self._due, self._resume, self._closed)
         self._look()
         waiting = len(self._leaving)
         for size, span in self._windows:
@@ -80,6 +257,20 @@ class Pace:
             elif len(self._left) + waiting >= size:
                 at = max(at, self._left[waiting - size] + span)
         return max(0.0, at - now)
+
+    def take(self, now: float, events: int = 1) -> Departure:
+        """Let a request with so many events go; say in what is returned when it really left."""
+        departure = Departure()
+        self._due = max(self._due, now - _CATCH_UP) + 1 / self._steering.rate
+        if self._windows:
+            self._leaving.append(departure)
+        if self._bulk:
+            self._left_in_bulk -= events
+            if self._left_in_bulk <= 0:
+                self._left_in_bulk = self._bulk.size
+                self._pause(now + self._bulk.pause)
+                self._steering.paused(self._resume)
+        return departure
 
     def stayed(self, departure: Departure) -> None:
         """Note that a request that was let go will never leave."""
@@ -97,40 +288,27 @@ class Pace:
         if len(self._left) > 2 * self._keep:
             del self._left[: -self._keep]
 
-    def take(self, now: float, events: int = 1) -> Departure:
-        """Let a request with so many events go; say in what is returned when it really left."""
-        departure = Departure()
-        self._due = max(self._due, now - _CATCH_UP) + 1 / self._rate
-        if self._windows:
-            self._leaving.append(departure)
-        if self._bulk:
-            self._left_in_bulk -= events
-            if self._left_in_bulk <= 0:
-                self._left_in_bulk = self._bulk.size
-                self.pause(now + self._bulk.pause)
-        return departure
+    def close(self, until: float) -> None:
+        """Let nothing go before `until`, whatever was said of that before."""
+        self._closed = until
+        self._steering.paused(until)
 
-    def pause(self, until: float) -> None:
-        """Let nothing go before `until`."""
+    def _pause(self, until: float) -> None:
         self._resume = max(self._resume, until)
 
-    def refused(self, now: float, left_at: float, retry_after: float | None) -> None:
-        """Heed a 429 or 503 of a request that left at `left_at`: pause as it says, or halve the rate.
-
-        Once only: refusals of requests that left before the last one was heeded say nothing new.
-        """
-        if left_at < self._slowed_at:
-            return
-        self._slowed_at = now
-        if retry_after is not None:
-            self._told = max(self._told, now + retry_after)
-            self.pause(self._told)
-        else:
-            self._rate = max(self._rate / 2, self._asked / _LOWEST)
-            self._step_at = now + _STEP_AFTER
-
     def passed(self, now: float) -> None:
-        """Note that a request got through: a lowered rate comes back by steps."""
-        if self._rate < self._asked and now >= self._step_at:
-            self._rate = min(self._asked, self._rate + self._asked / _STEPS)
-            self._step_at = now + _STEP_AFTER
+        """Note that a request got through."""
+        self._steering.answered(now, refused=False)
+
+    def refused(self, now: float, left_at: float, retry_after: float | None) -> None:
+        """Note a 429 or 503 of a request that left at `left_at`.
+
+        A Retry-After pauses everything where refusals are more than a few, once for all that had left by then.
+        """
+        self._steering.answered(now, refused=True)
+        if retry_after is None or left_at < self._told_at or not self._steering.many(now):
+            return
+        self._told_at = now
+        self._told = max(self._told, now + retry_after)
+        self._steering.told(now, self._told)
+        self._pause(self._told)

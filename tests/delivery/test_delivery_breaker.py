@@ -14,25 +14,25 @@ def test_the_first_request_goes_alone_until_something_gets_through() -> None:
     it = breaker()
     assert it.slots(0) == 1
     assert not it.ever_through
-    it.through()
+    it.through(0.0)
     assert it.slots(0) == 16
     assert it.ever_through
 
 
 def test_some_failures_among_what_gets_through_change_nothing() -> None:
     it = breaker()
-    it.through()
+    it.through(0.0)
     for _ in range(10):
         for n in range(31):
             it.failed(n, n)
-        it.through()
+        it.through(0.0)
     assert it.slots(0) == 16
     assert it.failing_since is None
 
 
 def test_while_nothing_gets_through_one_request_at_a_time_is_tried_ever_more_slowly() -> None:
     it = breaker()
-    it.through()
+    it.through(0.0)
     for _ in range(32):
         it.failed(10.0, 9.0)
     assert it.slots(10.5) == 0
@@ -44,13 +44,13 @@ def test_while_nothing_gets_through_one_request_at_a_time_is_tried_ever_more_slo
         now = it.next_try
     assert waits == [2.0, 4.0, 8.0, 8.0, 8.0]
     assert it.failing_since == 10.0
-    it.through()
+    it.through(0.0)
     assert it.slots(now) == 16
 
 
 def test_requests_that_were_in_flight_when_it_opened_do_not_make_it_slower() -> None:
     it = breaker()
-    it.through()
+    it.through(0.0)
     for _ in range(47):
         it.failed(10.0, 9.0)
     assert it.next_try == 11.0
