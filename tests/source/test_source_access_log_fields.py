@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -348,6 +347,5 @@ def test_what_nginx_writes_into_json_is_read_back(
     assert not unread
     for row, text in zip(rows, texts, strict=True):
         text = text.replace("\0", "")
-        assert row.get("request_id") == (None if text.strip() in ("", "-", '""') else text)
+        assert row.get("request_id") == (None if text.strip(" \t\n\f\r") in ("", "-", '""') else text)
     assert [int(row["n"]) for row in rows] == list(range(len(texts)))
-    assert json.loads(head + '"}')["status"] == 200
