@@ -18,7 +18,7 @@ from typing import Any
 import click
 
 from benchmarks.delivering.outbox import make_outbox
-from benchmarks.delivering.servers import light, nginx
+from benchmarks.delivering.servers import fast, light
 
 _ROOT = Path(__file__).parents[1]
 
@@ -37,7 +37,7 @@ def main(past: int, live: int, pairs: int, concurrency: int, paced: int) -> None
             with light(folder) as (url, _):
                 _say("past_events at 100/s", _ours(folder, url, past, method="past_events", rate=100.0))
         if pairs:
-            with nginx(folder) as url:
+            with fast(folder) as url:
                 ratios = [_pair(folder, url, live, concurrency) for _ in range(pairs)]
             click.echo(f"event, unthrottled: {median(ratios):.2f} times the plain loop (median of {pairs} pairs)")
         if paced:

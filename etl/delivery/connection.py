@@ -93,18 +93,28 @@ class _Response(http.client.HTTPResponse):
             super().begin()
 
 
-class _Plain(HTTPConnection):
+def _nothing() -> None:
+    """Do nothing."""
+
+
+class _Link(HTTPConnection):
+    """`dial` makes its socket; `before` is called right before the next byte leaves, once."""
+
     dial: Callable[[], socket.socket]
+    before: Callable[[], None] = staticmethod(_nothing)
 
     def _new_conn(self) -> socket.socket:
         return self.dial()
 
+    def send(self, data: Any) -> None:
+        """Send a piece of a request, or of what opens a proxy's tunnel."""
+        before, self.before = self.before, _nothing
+        before()
+        super().send(data)
 
-class _Secure(HTTPSConnection):
-    dial: Callable[[], socket.socket]
 
-    def _new_conn(self) -> socket.socket:
-        return self.dial()
+class _SecureLink(_Link, HTTPSConnection):
+    """The same within TLS."""
 
 
 class Connection:
@@ -145,13 +155,13 @@ class Connection:
         self._rested = time.monotonic()
 
     @staticmethod
-    def _made(endpoint: Endpoint, timeout: float) -> _Plain | _Secure:
+    def _made(endpoint: Endpoint, timeout: float) -> _Link:
         """Return a connection that is not open yet."""
         proxy, (host, port) = endpoint.proxy, (endpoint.addresses.host, endpoint.addresses.port)
         config = ProxyConfig(endpoint.tls, False, None, None) if proxy else None
         if endpoint.tls is None:
-            return _Plain(host, port, timeout=timeout, proxy=proxy, proxy_config=config)
-        link = _Secure(host, port, timeout=timeout, proxy=proxy, proxy_config=config, ssl_context=endpoint.tls)
+            return _Link(host, port, timeout=timeout, proxy=proxy, proxy_config=config)
+        link = _SecureLink(host, port, timeout=timeout, proxy=proxy, proxy_config=config, ssl_context=endpoint.tls)
         if proxy is not None and endpoint.secure:
             scheme = proxy.scheme or "http"
             link.set_tunnel(endpoint.host, endpoint.port, endpoint.proxy_headers, scheme)
@@ -162,10 +172,14 @@ class Connection:
         """True when it may carry another request: what can be read now is the server's end of it."""
         return self.keeps and time.monotonic() - self._rested < _REST and self._link.is_connected
 
-    def ask(self, body: bytes) -> Answer:
-        """Send a request and return its answer; raises when there is no whole one."""
+    def ask(self, body: bytes, leave: Callable[[], None]) -> Answer:
+        """Send a request and return its answer; raises when there is no whole one.
+
+        `leave` is called right before the first byte leaves. What it raises keeps the request here.
+        """
         endpoint, link, sent = self._endpoint, self._link, True
         self.keeps = False
+        link.before = leave
         try:
             given = body if endpoint.verb == "POST" else None
             link.request(endpoint.verb, endpoint.target, given, endpoint.headers, preload_content=False)

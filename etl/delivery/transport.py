@@ -1,7 +1,7 @@
 """From an exchange to its outcome, over one kept connection. One transport a thread. Redirects are not followed.
 
-The line that all depends on is in `post`: what fails before `exchange.leave` never left and is safe to retry; from there
-on a byte may have arrived, and the outcome is unknown.
+The line that all depends on is `exchange.leave`, right before the first byte of a request: what fails before it never left
+and is safe to retry; from there on a byte may have arrived, and the outcome is unknown.
 """
 
 from __future__ import annotations
@@ -40,8 +40,7 @@ class Transport:
         try:
             connection = self._connected(exchange)
             exchange.tie(connection.cord)
-            exchange.leave()
-            outcome: Outcome = connection.ask(exchange.body)
+            outcome: Outcome = connection.ask(exchange.body, exchange.leave)
         except TooLateError:
             outcome = Failure(Cause.NOT_SENT, "no connection in time")
         except (OSError, ValueError, HTTPException, HTTPError) as error:
