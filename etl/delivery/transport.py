@@ -75,8 +75,12 @@ class Transport:
         if isinstance(error, (socket.gaierror, UnicodeError)):
             return Failure(Cause.UNKNOWN_HOST, f"unknown host {whom.host}{by}")
         if isinstance(error, ssl.SSLCertVerificationError):
-            return Failure(Cause.CERTIFICATE, f"{error.verify_message}{by}")
+            return Failure(Cause.CERTIFICATE, f"{error.verify_message}{by.replace('(', '(through ')}")
         said = self._words(error)
+        if isinstance(error, (IncompleteRead, RemoteDisconnected)):
+            said = "it was closed at once"
+        elif isinstance(error, HTTPException):
+            said = f"the answer is not HTTP: {said}"
         if said.startswith(_TUNNEL):
             refused = f"the proxy {whom.host}:{whom.port} makes no connection to {endpoint.host}:{endpoint.port}"
             return Failure(Cause.NOT_SENT, f"{refused}: {said.removeprefix(_TUNNEL)}")

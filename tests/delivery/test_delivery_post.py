@@ -306,6 +306,20 @@ def test_a_2xx_without_a_body_is_delivered_whatever_its_type(tmp_path: Path, kin
     assert server.bodies == made.bodies
 
 
+def test_answers_that_cannot_be_read_leave_their_events_unknown_and_stop_the_run(tmp_path: Path) -> None:
+    """What each of them says, nobody knows: sending all again five times would help no one."""
+    made = bench(tmp_path, keys(60))
+    packed = Reply(200, b"as brotli packs it", (("Content-Encoding", "br"),))
+    with serving(lambda _: packed) as server:
+        result = run(made, server)
+    assert result.stopped is not None
+    assert (result.stopped.exit, result.stopped.guard) == (Exit.GUARD, "answers")
+    assert "packed ('br')" in result.stopped.reason
+    found = counts(made)
+    assert (found.delivered, found.rejected) == (0, 0)
+    assert found.unknown == len({number(got) for got in server.got})
+
+
 def test_an_unknown_host_is_fatal_before_anything_got_through(tmp_path: Path) -> None:
     made = bench(tmp_path, keys(5))
     result = run(made, "http://no-such-host.invalid/api")

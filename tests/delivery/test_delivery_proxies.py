@@ -111,9 +111,9 @@ def test_no_proxy_goes_past_it(authority: Authority, monkeypatch: pytest.MonkeyP
     [
         (b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "407 Proxy Authentication Required"),
         (b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 2\r\n\r\nno", "502 Bad Gateway"),
-        (b"HTTP/1.1 200 OK\r\nVia", "the proxy"),
-        (b"SSH-2.0-OpenSSH\r\n", "the proxy"),
-        (b"", "the proxy"),
+        (b"HTTP/1.1 200 OK\r\nVia", "no connection: it was closed at once (the proxy"),
+        (b"SSH-2.0-OpenSSH\r\n", "no connection: the answer is not HTTP: SSH-2.0-OpenSSH"),
+        (b"", "no connection: it was closed at once (the proxy"),
     ],
 )
 def test_what_a_proxy_refuses_has_never_left(
