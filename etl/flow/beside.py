@@ -78,6 +78,10 @@ def file_settings(files: Lookup | SourceSection, day: date | None) -> SourceSett
         encoding=files.encoding,
         decimal=files.decimal,
         columns=files.columns,
+        quote=files.quote,
+        escape=files.escape,
+        null=files.null,
+        skip=files.skip,
     )
 
 
@@ -88,13 +92,17 @@ def _table(name: str, source: Source, own: frozenset[int]) -> LookupInput:
 
 def _own(job: Source | MendedSource, lookup: Source) -> frozenset[int]:
     """The numbers of a lookup's files that the job itself reads, and reads alike: its books have their rows."""
-    alike = (lookup.format, lookup.settings.delimiter, lookup.settings.encoding, lookup.settings.columns)
-    if alike != (job.format, job.settings.delimiter, job.settings.encoding, job.settings.columns):
+    if lookup.format != job.format or _reading(lookup.settings) != _reading(job.settings):
         return frozenset()
     own = {found.identity for found in job.inputs}
     return frozenset(
         number for number, found in enumerate(lookup.inputs) if found.identity in own or found.shown in job.files
     )
+
+
+def _reading(settings: SourceSettings) -> tuple[object, ...]:
+    """What decides where a file's rows begin and end."""
+    return (settings.delimiter, settings.encoding, settings.columns, settings.quote, settings.escape, settings.skip)
 
 
 def _rows(

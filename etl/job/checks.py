@@ -113,6 +113,35 @@ def delimiter(value: object) -> str:
     return found
 
 
+def quote(value: object) -> str:
+    """Return one ASCII character; nothing for `none`."""
+    found = str(value) if isinstance(value, str) else ""
+    if found == "none":
+        return ""
+    if len(found) != 1 or not found.isascii() or found in "\r\n":
+        raise ValueError(f"expected one character such as '\"', or none, found {shown(value)}")
+    return found
+
+
+def nulls(value: object) -> tuple[str, ...]:
+    r"""Return the texts that mean null, such as \N."""
+    found = tuple(text(item) for item in (value if isinstance(value, list | tuple) else [value]))
+    if any(not isinstance(item, str) for item in found):
+        raise ValueError(f"expected a text such as '\\N', or a list of them, found {shown(value)}")
+    return tuple(str(item) for item in found)
+
+
+def skip(value: object) -> int | str:
+    """Return a number of lines above the header, or the text that such lines begin with (`{comment: "#"}`)."""
+    if isinstance(value, Mapping) and set(value) == {"comment"}:
+        mark = value["comment"]
+        if isinstance(mark, str) and mark.strip() and not set(mark) & set("\r\n"):
+            return mark
+    elif not isinstance(value, bool) and str(value).isdecimal():
+        return int(str(value))
+    raise ValueError(f'expected a number of lines such as 5, or {{comment: "#"}}, found {shown(value)}')
+
+
 def encoding(value: object) -> str:
     """Return a text encoding that Python's codecs know."""
     found = _string(value, "an encoding such as utf-8 or windows-1251")

@@ -16,7 +16,7 @@ from etl.job.section import Fault
 from etl.job.shown import shown
 from schemas import TYPES
 
-_CSV_ONLY = ("delimiter", "encoding", "decimal", "columns")
+_CSV_ONLY = ("delimiter", "encoding", "decimal", "columns", "quote", "escape", "null", "skip")
 # NDJSON and logs may be written in another encoding too, and hold numbers as texts with a comma.
 _TEXT_TOO = ("encoding", "decimal")
 

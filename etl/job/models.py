@@ -43,6 +43,10 @@ class Source(Section):
     encoding: Annotated[str, BeforeValidator(checks.encoding)] = "utf-8"
     decimal: Annotated[str, BeforeValidator(checks.decimal)] = "."
     columns: Annotated[tuple[str, ...], BeforeValidator(checks.columns)] | None = None
+    quote: Annotated[str, BeforeValidator(checks.quote)] | None = None
+    escape: Annotated[str, BeforeValidator(checks.quote)] | None = None
+    null: Annotated[tuple[str, ...], BeforeValidator(checks.nulls)] | None = None
+    skip: Annotated[int | str, BeforeValidator(checks.skip)] = 0
     explode: Text | None = Field(default=None, description="the name of a column that holds lists")
     missing: Literal["error", "skip"] = "error"
     log_format: Text | None = Field(
@@ -91,6 +95,10 @@ class Lookup(Section):
     encoding: Annotated[str, BeforeValidator(checks.encoding)] = "utf-8"
     decimal: Annotated[str, BeforeValidator(checks.decimal)] = "."
     columns: Annotated[tuple[str, ...], BeforeValidator(checks.columns)] | None = None
+    quote: Annotated[str, BeforeValidator(checks.quote)] | None = None
+    escape: Annotated[str, BeforeValidator(checks.quote)] | None = None
+    null: Annotated[tuple[str, ...], BeforeValidator(checks.nulls)] | None = None
+    skip: Annotated[int | str, BeforeValidator(checks.skip)] = 0
 
     @classmethod
     def _shape(cls, raw: dict[str, Any]) -> tuple[dict[str, Any], list[Fault]]:

@@ -18,15 +18,21 @@ from pyarrow import csv
 from etl.source.chunk import Ints, is_text
 from etl.source.csv_record import parse_record, write_record
 
-_NEWLINE, _RETURN, _QUOTE = 0x0A, 0x0D, 0x22
+_NEWLINE, _RETURN = 0x0A, 0x0D
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How a file is cut into fields: one byte between them, and how many there are."""
+    """How a file is cut into fields: one byte between them, and how many there are.
+
+    `quote` and `escape` are one byte, or empty where the file has none; `nulls` are fields that mean null.
+    """
 
     delimiter: bytes
     width: int
+    quote: bytes = b'"'
+    escape: bytes = b""
+    nulls: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +74,8 @@ def _fast(data: bytes, dialect: Dialect, wanted: Sequence[int]) -> Block | None:
         return None
     # A quote left open on the last line would swallow the newline unseen; on any other line a row is missing.
     start = data.rfind(b"\n", 0, len(data) - 1) + 1
-    if data.find(b'"', start) >= 0 and not parse_record(data, start, dialect.delimiter).closed:
+    quote = dialect.quote
+    if quote and data.find(quote, start) >= 0 and not parse_record(data, start, dialect.delimiter, quote).closed:
         return None
     try:
         table, ragged = _parse(data, dialect, wanted)
@@ -129,7 +136,7 @@ def _layout(data: bytes, dialect: Dialect, *, last: bool) -> _Layout:
     starts = np.concatenate((np.zeros(1, np.int64), ends[:-1]))
     layout = _Layout(starts, ends, np.zeros(len(ends), np.bool_), len(ends))
     returns = _lone_returns(octets, ends)
-    special = _irregular(octets, starts, ends, dialect.delimiter[0])
+    special = _irregular(octets, starts, ends, dialect)
     special[returns] = True
     lone_return = set(returns.tolist())
     following = 0
@@ -137,7 +144,7 @@ def _layout(data: bytes, dialect: Dialect, *, last: bool) -> _Layout:
         if line < following:
             continue
         following = line + 1
-        record = parse_record(data, int(starts[line]), dialect.delimiter)
+        record = parse_record(data, int(starts[line]), dialect.delimiter, dialect.quote)
         if not record.closed:
             if not last:
                 layout.passed = line
@@ -152,7 +159,10 @@ def _layout(data: bytes, dialect: Dialect, *, last: bool) -> _Layout:
             continue
         if lone_return.intersection(range(line, final + 1)):
             if fits:
-                layout.rewritten[line] = write_record(record.fields, dialect.delimiter)
+                if dialect.quote:
+                    layout.rewritten[line] = write_record(record.fields, dialect.delimiter, dialect.quote)
+                else:  # nothing can hold a carriage return without quotes
+                    layout.bad[line] = "ragged"
             elif data[starts[line] : record.end].strip():
                 layout.bad[line] = "ragged"
             else:
@@ -162,21 +172,24 @@ def _layout(data: bytes, dialect: Dialect, *, last: bool) -> _Layout:
     return layout
 
 
-def _irregular(octets: npt.NDArray[np.uint8], starts: Ints, ends: Ints, delimiter: int) -> npt.NDArray[np.bool_]:
+def _irregular(octets: npt.NDArray[np.uint8], starts: Ints, ends: Ints, dialect: Dialect) -> npt.NDArray[np.bool_]:
     """Mark the lines whose quotes do not pair off within the line, were it the start of a record.
 
     In a line that is not marked the quotes are even in number, and each one that opens (the first, third, ...) stands
     at the start of a field or doubles the one before it: so the line is a whole record.
     """
     marked = np.zeros(len(starts), np.bool_)
-    quotes = np.flatnonzero(octets == _QUOTE)
+    if not dialect.quote:
+        return marked
+    quote, delimiter = dialect.quote[0], dialect.delimiter[0]
+    quotes = np.flatnonzero(octets == quote)
     if not len(quotes):
         return marked
     line = np.searchsorted(ends, quotes, side="right")
     rank = np.arange(len(quotes)) - np.searchsorted(quotes, starts)[line]
     before = octets[np.maximum(quotes - 1, 0)]
     at_start = (quotes == starts[line]) | (before == delimiter)
-    doubled = (rank > 0) & (before == _QUOTE)
+    doubled = (rank > 0) & (before == quote)
     marked[line[(rank % 2 == 0) & ~at_start & ~doubled]] = True
     marked |= np.bincount(line, minlength=len(starts)) % 2 == 1
     return marked
@@ -252,10 +265,17 @@ def _parse(data: bytes, dialect: Dialect, wanted: Sequence[int]) -> tuple[pa.Tab
         # One block and no threads: only then does Arrow number the rows that it skips.
         read_options=csv.ReadOptions(column_names=names, block_size=len(data) + 1, use_threads=False),
         parse_options=csv.ParseOptions(
-            delimiter=dialect.delimiter.decode(), newlines_in_values=b'"' in data, invalid_row_handler=skip
+            delimiter=dialect.delimiter.decode(),
+            quote_char=dialect.quote.decode() or False,
+            newlines_in_values=bool(dialect.quote) and dialect.quote in data,
+            invalid_row_handler=skip,
         ),
         convert_options=csv.ConvertOptions(
-            column_types=dict.fromkeys(reading, pa.string()), include_columns=reading, strings_can_be_null=False
+            column_types=dict.fromkeys(reading, pa.string()),
+            include_columns=reading,
+            strings_can_be_null=bool(dialect.nulls),
+            null_values=list(dialect.nulls),
+            quoted_strings_can_be_null=True,
         ),
     )
     return table if picked else table.select([]), ragged

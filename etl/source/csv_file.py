@@ -11,6 +11,7 @@ import pyarrow as pa
 from etl.errors import InputError, JobError
 from etl.source.chunk import Chunk, Limits, Unread, readable
 from etl.source.csv_block import Dialect, parse_block
+from etl.source.csv_escape import parse_escaped
 from etl.source.csv_record import parse_record, sniff_delimiter
 from etl.source.inputs import Input
 from etl.source.lines import whole_lines
@@ -59,7 +60,7 @@ class CsvFile:
             data = filled(read, size)
             while True:
                 blank = len(data) - len(data.lstrip(b"\r\n"))
-                record = parse_record(data, blank, self._head.dialect.delimiter)
+                record = parse_record(data, blank, self._head.dialect.delimiter, self._head.dialect.quote)
                 whole = record.closed and record.end < len(data)
                 more = b"" if whole or len(data) > self._limits.record else filled(read, size)
                 if not more:
@@ -82,7 +83,8 @@ class CsvFile:
             for lines in whole_lines(read, self._limits.block, self._limits.line):
                 data = carry + (b"" if lines.too_long else lines.data)
                 last = lines.final or lines.too_long or len(data) > self._limits.record
-                block = parse_block(data, self._head.dialect, wanted, last=last, exact=exact)
+                parse = parse_escaped if self._head.dialect.escape else parse_block
+                block = parse(data, self._head.dialect, wanted, last=last, exact=exact)
                 exact = block.exact
                 carry = data[block.consumed :]
                 bad = [Unread(self._number, line + at, reason, _text(raw)) for at, reason, raw in block.bad]
@@ -122,7 +124,7 @@ def _head(data: bytes, item: Input, settings: SourceSettings) -> _Head | None:
     """Read the header, or nothing where the job names the columns; None for a file without a line."""
     if data.startswith(b"PAR1"):
         raise InputError(f"{item.shown} is a Parquet file, not CSV", hint="Write `format: parquet` under `source:`.")
-    position, lines = _skip_blank(data, 0, 0)
+    position, lines = _skip_blank(data, *_skipped(data, settings.skip))
     said = data[position : position + 7].split(b"\n", 1)[0].rstrip(b"\r")
     delimiter = settings.delimiter.encode() if settings.delimiter else b""
     if said[:4].lower() == b"sep=" and len(said) == 5:  # Excel's own way of naming it
@@ -138,13 +140,15 @@ def _head(data: bytes, item: Input, settings: SourceSettings) -> _Head | None:
     line = data[position:].split(b"\n", 1)[0]
     delimiter = delimiter or sniff_delimiter(line)
     if settings.columns is not None:
-        return _Head(Dialect(delimiter, len(settings.columns)), header_names(settings.columns), position, lines)
+        return _Head(
+            _dialect(delimiter, len(settings.columns), settings), header_names(settings.columns), position, lines
+        )
     if b"\0" in line:
         raise InputError(
             f"{item.shown}, line {lines + 1}: the header has NUL bytes; the file may be UTF-16 without a mark",
             hint="Write `encoding: utf-16-le` (or utf-16-be) under `source:`.",
         )
-    record = parse_record(data if data.endswith(b"\n") else data + b"\n", position, delimiter)
+    record = parse_record(data if data.endswith(b"\n") else data + b"\n", position, delimiter, _quote(settings))
     if not record.closed:
         raise InputError(
             f"{item.shown}, line {lines + 1}: the header has a quote that never closes",
@@ -158,7 +162,33 @@ def _head(data: bytes, item: Input, settings: SourceSettings) -> _Head | None:
             hint="Name the file's encoding: `encoding: cp1251` (or utf-16, cp1252, ...) under `source:`.",
         ) from error
     end = min(record.end, len(data))
-    return _Head(Dialect(delimiter, len(names)), names, end, lines + max(1, data.count(b"\n", position, end)))
+    return _Head(
+        _dialect(delimiter, len(names), settings), names, end, lines + max(1, data.count(b"\n", position, end))
+    )
+
+
+def _quote(settings: SourceSettings) -> bytes:
+    return b'"' if settings.quote is None else settings.quote.encode()
+
+
+def _dialect(delimiter: bytes, width: int, settings: SourceSettings) -> Dialect:
+    return Dialect(delimiter, width, _quote(settings), (settings.escape or "").encode(), settings.nulls)
+
+
+def _skipped(data: bytes, skip: int | str) -> tuple[int, int]:
+    """Return where the lines end that the job passes over, in bytes and in lines."""
+    position = lines = 0
+    mark = skip.encode() if isinstance(skip, str) else b""
+    while position < len(data) and (lines < skip if isinstance(skip, int) else _begins(data, position, mark)):
+        position = data.find(b"\n", position) + 1 or len(data)
+        lines += 1
+    return position, lines
+
+
+def _begins(data: bytes, position: int, mark: bytes) -> bool:
+    """Say whether a line begins with a mark, or is blank."""
+    line = data[position : data.find(b"\n", position) + 1 or len(data)]
+    return line.startswith(mark) or not line.strip()
 
 
 def _skip_blank(data: bytes, position: int, lines: int) -> tuple[int, int]:

@@ -6,8 +6,6 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-_QUOTE = 0x22
-
 
 @dataclass(frozen=True, slots=True)
 class Record:
@@ -19,7 +17,7 @@ class Record:
     clean: bool
 
 
-def parse_record(data: bytes, start: int, delimiter: bytes) -> Record:
+def parse_record(data: bytes, start: int, delimiter: bytes, quote: bytes = b'"') -> Record:
     """Read the record that begins at `start`; `data` ends with a newline.
 
     A quote means something only at the start of a field; inside it is doubled. A record ends with a newline, with or
@@ -31,12 +29,12 @@ def parse_record(data: bytes, start: int, delimiter: bytes) -> Record:
     position = start
     while True:
         value = b""
-        quoted = position < len(data) and data[position] == _QUOTE
+        quoted = position < len(data) and quote == data[position : position + 1]
         if quoted:
-            close = _closing_quote(data, position + 1)
+            close = _closing_quote(data, position + 1, quote)
             if close < 0:
                 return Record(fields, len(data), closed=False, clean=False)
-            value = data[position + 1 : close].replace(b'""', b'"')
+            value = data[position + 1 : close].replace(quote * 2, quote)
             position = close + 1
         found = stop.search(data, position)
         at = found.start() if found else len(data)
@@ -56,15 +54,15 @@ def _stop(delimiter: bytes) -> re.Pattern[bytes]:
     return re.compile(b"[\n" + re.escape(delimiter) + b"]")
 
 
-def _closing_quote(data: bytes, position: int) -> int:
-    while (close := data.find(b'"', position)) >= 0 and data[close + 1 : close + 2] == b'"':
+def _closing_quote(data: bytes, position: int, quote: bytes) -> int:
+    while (close := data.find(quote, position)) >= 0 and data[close + 1 : close + 2] == quote:
         position = close + 2
     return close
 
 
-def write_record(fields: list[bytes], delimiter: bytes) -> bytes:
+def write_record(fields: list[bytes], delimiter: bytes, quote: bytes) -> bytes:
     """Return a record with every field quoted, so that any parser reads it alike."""
-    return delimiter.join(b'"' + field.replace(b'"', b'""') + b'"' for field in fields) + b"\n"
+    return delimiter.join(quote + field.replace(quote, quote * 2) + quote for field in fields) + b"\n"
 
 
 def sniff_delimiter(line: bytes) -> bytes:

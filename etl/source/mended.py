@@ -328,7 +328,9 @@ def _open(path: Path, fmt: Format, settings: SourceSettings) -> Source:
 
 
 def _opened(path: Path, fmt: Format, settings: SourceSettings) -> Source:
+    # The export is written with quotes, from its first line on, whatever the input.
     given = replace(settings, paths=(str(path.absolute()),), format=fmt, log_format=None)
+    given = replace(given, quote='"', escape="", skip=0, null=settings.nulls)
     if fmt == "access_log":
         return open_source(replace(given, format="csv", explode=None, delimiter=None, columns=None), path.parent)
     if fmt != "csv":

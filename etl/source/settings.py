@@ -17,6 +17,10 @@ class SourceSettings:
     column, with dots into structs; each element becomes a row. `decimal` is carried for the mapping room: text stays
     text here. `log_format` is the name of an access log's format, or the server's own format string; None and `auto`
     mean by the first lines.
+
+    Of CSV: `quote` is the character around fields, empty for none; `escape` the one before a character that is text, empty
+    for none; None means that the job does not say. `null` are texts that mean null. `skip` is a number of lines above the
+    header, or the text that such lines begin with.
     """
 
     paths: tuple[str, ...]
@@ -27,3 +31,14 @@ class SourceSettings:
     columns: tuple[str, ...] | None = None
     explode: str | None = None
     log_format: str | None = None
+    quote: str | None = None
+    escape: str | None = None
+    null: tuple[str, ...] | None = None
+    skip: int | str = 0
+
+    @property
+    def nulls(self) -> tuple[str, ...]:
+        r"""The texts that mean null; `\N` where there is an escape and the job names none."""
+        if self.null is not None:
+            return self.null
+        return (f"{self.escape}N",) if self.escape else ()
