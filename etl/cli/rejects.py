@@ -15,6 +15,7 @@ from etl.flow.rejects import Asked, look, run_named, run_to_replay
 from etl.flow.replay import Replayer, Resender
 from etl.flow.run import Options
 from etl.job.read import read_job
+from etl.job.template import parse_date
 from etl.report.rejects import to_text
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -24,6 +25,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @options(
     JOB,
     click.option("--run", "run_id", metavar="RUN", help="Name or number of the run [default: the newest]."),
+    click.option("--date", "day", metavar="DATE", help="The newest run of this date: 2026-11-22, yesterday or today."),
     click.option("--dead-letters", is_flag=True, help="Only the events that the API rejected."),
     click.option("--unknown", is_flag=True, help="Only the events whose outcome is unknown."),
     click.option(
@@ -47,6 +49,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 def rejects(
     job_file: Path,
     run_id: str | None,
+    day: str | None,
     dead_letters: bool,
     unknown: bool,
     export_to: Path | None,
@@ -66,6 +69,9 @@ def rejects(
     def work() -> int:
         _refuse_together(dead_letters, unknown, export_to, replay_from, resend)
         job = read_job(job_file, overrides)
+        date = None if day is None else parse_date(day, job.time.zone if job.time else "UTC")
+        if run_id is not None and day is not None:
+            raise JobError("--run and --date exclude each other", hint="a run has one date: say --run alone")
         if replay_from is not None:
             of = run_to_replay(job, state, replay_from, run_id)
             return posted(
@@ -73,13 +79,13 @@ def rejects(
                 as_json=as_json,
             )
         if resend:
-            of = run_named(job, state, run_id)
+            of = run_named(job, state, run_id, date)
             which = State.UNKNOWN if unknown else State.REJECTED
             return posted(
                 lambda talk, stop: Resender(job, of, which, Options(state=state, limit=limit), talk, stop).run(),
                 as_json=as_json,
             )
-        asked = Asked(run_id, quarantine=not (dead_letters or unknown), dead=not unknown, unknown=unknown)
+        asked = Asked(run_id, date, quarantine=not (dead_letters or unknown), dead=not unknown, unknown=unknown)
         found = look(job, state, asked, export_to)
         if as_json:
             click.echo(json.dumps(found.to_json()))

@@ -538,6 +538,10 @@ class Checkpoint:
         """Return, in order, the events of a run that the API has or may have: what the ledger must know (RULES §10)."""
         return self._seqs("state IN (1, 2, 4)", run)
 
+    def delivered(self, run: int) -> Seqs:
+        """Return, in order, the events of a run that the API has taken."""
+        return self._seqs("state = 2", run)
+
     def remembers(self, run: int) -> bool:
         """Say whether the API has or may have any event of a run."""
         return any(True for _ in self._rows("SELECT 1 FROM events WHERE run = ? AND state IN (1, 2, 4) LIMIT 1", run))

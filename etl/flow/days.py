@@ -20,6 +20,7 @@ from etl.flow import ledger
 from etl.flow.cost import costs
 from etl.flow.decide import Decision
 from etl.flow.guards import Stopped, guard_of
+from etl.flow.history import refused_history
 from etl.flow.plan import Choice, count_plan
 from etl.flow.progress import DaysWatch
 from etl.flow.run import Caller, Options, Talk
@@ -173,9 +174,11 @@ class DaysCaller:
             found = count_plan(job, place, checkpoint, choice, inputs, caller.progress, before.files)
         except ClickreplayError as error:
             return _failed(caller, error, is_first=is_first)
-        before.add(place.planning / "outbox.parquet", found)
+        outbox = place.planning / "outbox.parquet"
+        before.add(outbox, found)
+        notes = (*warnings_of(found, job), *refused_history(job, outbox))
         stopped = held or guard_of(found, job, trial=choice.kind == "trial")
-        summary = replace(caller.without_run(), books=found, planned=True, notes=tuple(warnings_of(found, job)))
+        summary = replace(caller.without_run(), books=found, planned=True, notes=notes)
         return summary if stopped is None else _stopped(summary, stopped)
 
     def _caller(self, day: date) -> Caller:

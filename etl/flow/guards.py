@@ -50,6 +50,13 @@ def _unlike(books: Books, job: Job, *, trial: bool) -> Stopped | None:
             f"{books.rows:,} rows, expected at least {expect.rows:,} (expect.rows)",
             "is the export complete? nothing was sent",
         )
+    if books.reached and not books.taken and expect.events != 0:
+        return Stopped(
+            "no_match",
+            f"none of {books.reached:,} rows was taken by a rule: no `where` holds",
+            "compare the `where` of each event with what its columns hold (`head` of the file, or `clickreplay check`); "
+            "where such a night is right, say expect: {events: 0}",
+        )
     # A trial keeps a few events on purpose.
     if not trial and expect.events is not None and books.events + books.duplicate["sent_before"] < expect.events:
         return Stopped(

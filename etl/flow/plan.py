@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -224,6 +225,8 @@ class _Planner:
         for reason, place in prepared.examples.items():
             self.examples[reason] = min(place, self.examples.get(reason, place))
         books.folded += prepared.folded
+        books.reached += prepared.reached
+        books.taken += Counter({str(rule): count for rule, count in prepared.taken.items()})
         books.times_twice += prepared.times_twice
         books.times_skipped += prepared.times_skipped
         for name, counts in books.lookups.items():

@@ -56,6 +56,8 @@ class Prepared:
     folded: int = 0  # second and later lines of an event
     asked: int = 0  # rows that asked the lookups
     partners: Counter[str] = field(default_factory=Counter)  # by lookup: rows that found theirs
+    reached: int = 0  # rows that no filter took out
+    taken: Counter[int] = field(default_factory=Counter)  # by rule: of these, the rows that it took
     times_twice: int = 0
     times_skipped: int = 0
 
@@ -135,6 +137,7 @@ class Preparer:
         result.extra = mapped.matches - mapped.matched
         result.filtered = mapped.filtered
         result.asked, result.partners = mapped.rows, mapped.partners
+        result.reached, result.taken = mapped.reached, mapped.taken
         if table.num_rows < batch.table.num_rows:
             result.filtered["transform"] += batch.table.num_rows - table.num_rows
         result.times_twice, result.times_skipped = mapped.moved_times["twice"], mapped.moved_times["skipped"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -39,13 +40,17 @@ class Reason:
     original: str | None
 
 
-def run_of(checkpoint: Checkpoint, name: str | None, place: Place) -> RunRow:
-    """Return a run by its name or number, the newest where none is named; raise JobError."""
+def run_of(checkpoint: Checkpoint, name: str | None, place: Place, day: date | None = None) -> RunRow:
+    """Return a run by its name or number, the newest (of a date where one is given) where none is named; raise JobError."""
     runs = checkpoint.runs()
-    found = runs[-1:] if name is None else [r for r in runs if name in (r.name, str(r.run))]
+    if day is not None and name is None:
+        found = [r for r in runs if r.date == day.isoformat() and r.kind == "main"][-1:]
+    else:
+        found = runs[-1:] if name is None else [r for r in runs if name in (r.name, str(r.run))]
     if not found:
-        known = ", ".join(r.name for r in runs[-5:]) or "none"
-        raise JobError(f"no run {name or ''} for {place.destination}", hint=f"runs: {known}")
+        known = ", ".join(f"{r.name}{f' of {r.date}' if r.date else ''}" for r in runs[-5:]) or "none"
+        of = f" of {day}" if day is not None else f" {name}" if name else ""
+        raise JobError(f"no run{of} for {place.destination}", hint=f"runs: {known}")
     return found[0]
 
 

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 from etl.delivery.checkpoint import Checkpoint, RunRow
 from etl.errors import JobError, StateError
 from etl.flow import state
 from etl.flow.export import export
+from etl.flow.mended import still_open
 from etl.flow.origin import read_origin
 from etl.flow.rejected import Reason, rejected, run_of
 from etl.flow.replay import run_in
 from etl.flow.state import Place
 from etl.job.models import Job
-from etl.report.rejects import Example, Rejects
+from etl.report.rejects import Example, Open, Rejects
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,7 @@ class Asked:
     """What of a run is asked for: the `quarantine`, the `dead` letters, the `unknown` events; the `run` by name or number."""
 
     run: str | None = None
+    day: date | None = None  # instead of a name: the newest run of this date, replays apart
     quarantine: bool = True
     dead: bool = True
     unknown: bool = False
@@ -32,7 +35,7 @@ class Asked:
 def look(job: Job, folder: Path | None, asked: Asked, file: Path | None) -> Rejects:
     """Return what a run refused; write its rows to `file` where one is given. Raises JobError, InputError, StateError."""
     with known(job, folder) as (place, checkpoint):
-        run = run_of(checkpoint, asked.run, place)
+        run = run_of(checkpoint, asked.run, place, asked.day)
         counts = checkpoint.counts(run.run)
         try:
             files: Sequence[str] = read_origin(place.run(run.name)).origin.files
@@ -65,6 +68,7 @@ def look(job: Job, folder: Path | None, asked: Asked, file: Path | None) -> Reje
             doubts=[_example(one) for one in doubts],
             notes=[*notes, *_others(checkpoint, run)],
             exported=exported,
+            open=_open(place, checkpoint, run, invalid),
         )
 
 
@@ -87,10 +91,10 @@ def run_to_replay(job: Job, folder: Path | None, file: Path, name: str | None) -
         return run_of(checkpoint, marked, place)
 
 
-def run_named(job: Job, folder: Path | None, name: str | None) -> RunRow:
-    """Return a run by its name or number, the newest where none is named; raise JobError."""
+def run_named(job: Job, folder: Path | None, name: str | None, day: date | None = None) -> RunRow:
+    """Return a run by its name or number, or by its date, the newest where none is named; raise JobError."""
     with known(job, folder) as (place, checkpoint):
-        return run_of(checkpoint, name, place)
+        return run_of(checkpoint, name, place, day)
 
 
 @contextmanager
@@ -101,6 +105,13 @@ def known(job: Job, folder: Path | None) -> Iterator[tuple[Place, Checkpoint]]:
         raise JobError(f"nothing has been planned yet for {place.destination}", hint="see `clickreplay plan`")
     with Checkpoint.open(place.checkpoint, job.job, place.destination.address, read_only=True) as checkpoint:
         yield place, checkpoint
+
+
+def _open(place: Place, checkpoint: Checkpoint, run: RunRow, invalid: int) -> Open:
+    counts = checkpoint.counts(run.run)
+    if not any(other.of == run.run for other in checkpoint.runs()) or not place.has_outbox(run.name):
+        return Open(invalid, counts.rejected, counts.unknown + counts.sent)
+    return still_open(place, checkpoint, run)
 
 
 def _example(one: Reason) -> Example:

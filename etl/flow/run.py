@@ -27,7 +27,9 @@ from etl.flow import ledger, state
 from etl.flow.contacts import contact_lists, find_contacts
 from etl.flow.decide import Call, Decision, Then, decide, finished_before, leaves, present
 from etl.flow.guards import Stopped, guard_of, stale_guard
+from etl.flow.history import refused_history
 from etl.flow.inputs import JobInputs, base, open_inputs, trial, trial_mark
+from etl.flow.mended import settle
 from etl.flow.opened import opened
 from etl.flow.plan import Choice, Progress, Replay, make_plan, present_fingerprint, stale_is_left_out
 from etl.flow.progress import DaysProgress
@@ -166,7 +168,12 @@ class Caller:
         seconds = timedelta(seconds=round(requests / delivery.rate))
         lasts = f"posting takes about {seconds} at {delivery.rate:g} requests a second"
         warning = over_the_limit(delivery.method, delivery.rate)
-        return [lasts, *([f"warning: {warning}"] if warning and not delivery.sandbox else []), where]
+        return [
+            *refused_history(self.job, self.place.outbox(run.name)),
+            lasts,
+            *([f"warning: {warning}"] if warning and not delivery.sandbox else []),
+            where,
+        ]
 
     def run(self) -> Summary:
         """Go on with what is unfinished, then plan and post what is new; the runs of this call as one summary."""
@@ -428,9 +435,13 @@ class Caller:
         stopped = result.stopped if result else None
         if stopped is None:
             counts = checkpoint.counts(run.run)
-            code = Exit.PARTIAL if counts.rejected or counts.unknown else Exit.OK
+            none_valid = run.kind == "replay" and _none_valid(Books.from_json(run.books))
+            code = Exit.PARTIAL if counts.rejected or counts.unknown or none_valid else Exit.OK
             self._close(checkpoint, run, "finished", code)
+            with state.storing(self.place.folder):
+                settle(self.place, checkpoint, run)
             notes = [result.warning] if result and result.warning else []
+            notes += ["warning: no row of the file is valid: nothing was sent"] if none_valid else []
             return self._summary(checkpoint, run, None, exit_code=code, notes=notes)
         guard = stopped.guard
         stop = Stop(stopped.reason, stopped.hint, stopped.resume_at)
@@ -465,6 +476,9 @@ class Caller:
 
     def _before(self, checkpoint: Checkpoint, run: RunRow, why: str) -> Summary:
         notes = [f"finished before; {why}"]
+        counts = checkpoint.counts(run.run)
+        if counts.rejected + counts.unknown and run.exit == Exit.OK:
+            notes.append("its rejected and unknown events were delivered by replays since")
         summary = self._summary(checkpoint, run, None, exit_code=Exit(run.exit or 0), notes=notes)
         return replace(summary, finished_before=True)
 
@@ -536,6 +550,10 @@ def _pending_of(checkpoint: Checkpoint, run: RunRow) -> int:
     """Return how many events of a run have no verdict yet."""
     counts = checkpoint.counts(run.run)
     return run.events - counts.delivered - counts.rejected - counts.unknown - sum(counts.withdrawn.values())
+
+
+def _none_valid(books: Books) -> bool:
+    return bool(books.invalid) and not books.events + books.duplicate.total() + books.folded
 
 
 def _abandons(run: RunRow) -> str:

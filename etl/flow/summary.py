@@ -65,7 +65,7 @@ def summarise(
         guard=guard,
         stopped=stopped,
         exit=exit_code,
-        notes=(*warnings_of(books, job), *notes),
+        notes=(*warnings_of(books, job, replay=run.of is not None), *notes),
     )
     return replace(
         unsent,

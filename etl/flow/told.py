@@ -7,11 +7,16 @@ from datetime import timedelta
 from etl.job.models import Job
 from etl.report.books import Books
 
+#: Reasons by which a match falls out, not a row.
+_OF_MATCHES = (
+    "anonymous", "suppressed", "unknown_contact", "only", "stale", "max_per_contact", "sample", "horizon", "purged",
+)  # fmt: skip
 
-def warnings_of(books: Books, job: Job) -> list[str]:
-    """Return the warnings of a plan or run."""
+
+def warnings_of(books: Books, job: Job, *, replay: bool = False) -> list[str]:
+    """Return the warnings of a plan or run; a `replay` has a few rows, which few rules take."""
     delivery = job.delivery
-    found = []
+    found = [] if replay else _that_take_nothing(books, job)
     if (stale := books.filtered["stale"]) and delivery.method == "event" and delivery.stale == "stop":
         found.append(
             f"warning: {_events(stale)} of a day that was finished before {_are(stale)} older than delivery.max_age "
@@ -23,6 +28,27 @@ def warnings_of(books: Books, job: Job) -> list[str]:
             f"warning: {_events(changed)} {_are(changed)} left out as duplicate `changed`: sent before with other content (same type, "
             "keyValue and time). Is the new content a correction? `--set changed=send` sends it once more"
         )
+    return found
+
+
+def _that_take_nothing(books: Books, job: Job) -> list[str]:
+    """Rules and filters that no row fits, and a night whose matches all fell out."""
+    found = []
+    if books.reached:
+        found += [f"warning: filters.{name} takes no row" for name in job.named_filters if not books.filtered[name]]
+    if books.taken:
+        found += [
+            f"warning: events[{number}] ({rule.type}) takes no row"
+            for number, rule in enumerate(job.events)
+            if not books.taken[str(number)]
+        ]
+    if books.taken and not books.events + books.invalid + books.folded + books.duplicate.total():
+        if books.filtered["only"]:
+            found.append(
+                "warning: --only takes no event: no match is of these keyValues (case and every character count)"
+            )
+        reasons = [f"{name} {books.filtered[name]:,}" for name in _OF_MATCHES if books.filtered[name]]
+        found.append(f"warning: every match fell out by a filter: {', '.join(reasons) or 'none was left'}")
     return found
 
 

@@ -63,6 +63,8 @@ class Mapped:
     rows: int = 0
     matches: int = 0
     matched: int = 0
+    reached: int = 0  # rows that no filter took out
+    taken: Counter[int] = field(default_factory=Counter)  # by rule: of these, the rows that it took
     filtered: Counter[str] = field(default_factory=Counter)
     by_rule: list[RuleMatches] = field(default_factory=list)
     failed: list[Failed] = field(default_factory=list)
@@ -204,17 +206,21 @@ class Mapper:
         rules = range(len(self.program.rules))
         matches = " + ".join(f"abs({quote(taken(i))})" for i in rules)
         failed = "".join(f", count(*) FILTER ({quote(taken(i))} < 0)" for i in rules)
+        takes = "".join(f", count(*) FILTER ({quote(taken(i))} <> 0)" for i in rules)
         columns = ", ".join(
             [quote(OUT), *(quote(taken(i)) for i in rules)]
         )  # none of the source: its names may be ours
         statement = (
-            f"SELECT {quote(OUT)}, count(*), sum(n), count(*) FILTER (n > 0){failed} "
+            f"SELECT {quote(OUT)}, count(*), sum(n), count(*) FILTER (n > 0){failed}{takes} "
             f"FROM (SELECT {columns}, {matches} AS n FROM {ROWS}) GROUP BY 1"
         )
         failures: set[int] = set()
-        for out, rows, matches_of_all, matched, *failed_rules in self._connection.execute(statement).fetchall():
+        for out, rows, matches_of_all, matched, *of_rules in self._connection.execute(statement).fetchall():
+            failed_rules, taking = of_rules[: len(rules)], of_rules[len(rules) :]
             failures |= {rule for rule, count in enumerate(failed_rules) if count}
             if out is None:
+                result.reached += rows
+                result.taken += Counter(dict(zip(rules, taking, strict=True)))
                 result.matches += int(matches_of_all)
                 result.matched += matched
                 if rows > matched:
@@ -293,6 +299,8 @@ def _merge(result: Mapped, part: Mapped) -> None:
     result.rows += part.rows
     result.matches += part.matches
     result.matched += part.matched
+    result.reached += part.reached
+    result.taken += part.taken
     result.filtered += part.filtered
     result.by_rule += part.by_rule
     result.failed += part.failed

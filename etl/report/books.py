@@ -37,6 +37,8 @@ class Books:
     changed: int = 0
     forgotten: int = 0
     lookups: dict[str, dict[str, int]] = field(default_factory=dict)  # of each: `rows` that asked, `found` a partner
+    reached: int = 0  # rows that no filter took out
+    taken: Counter[str] = field(default_factory=Counter)  # by the number of a rule: of these, the rows that it took
     times_twice: int = 0
     times_skipped: int = 0
 
@@ -68,6 +70,6 @@ class Books:
     def from_json(cls, text: str) -> Books:
         """Read back what `to_json` gave."""
         raw = json.loads(text)
-        for name in ("filtered", "invalid_reasons", "duplicate", "by_type"):
-            raw[name] = Counter(raw[name])
+        for name in ("filtered", "invalid_reasons", "duplicate", "by_type", "taken"):
+            raw[name] = Counter(raw.get(name, {}))
         return cls(**raw)

@@ -25,6 +25,20 @@ class Example:
 
 
 @dataclass(frozen=True, slots=True)
+class Open:
+    """How many of the refused no replay has delivered."""
+
+    invalid: int = 0
+    rejected: int = 0
+    unknown: int = 0
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.invalid + self.rejected + self.unknown
+
+
+@dataclass(frozen=True, slots=True)
 class Rejects:
     """The refused of one run. `rows` are those that the `invalid` matches stand in."""
 
@@ -42,6 +56,7 @@ class Rejects:
     doubts: Sequence[Example]  # of unknown events
     notes: Sequence[str] = ()
     exported: tuple[str, int] | None = None
+    open: Open = Open()  # of these, what no replay has delivered
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON object."""
@@ -56,6 +71,8 @@ class Rejects:
             "rows": self.rows,
             "rejected": self.rejected,
             "unknown": self.unknown,
+            "open": {"invalid": self.open.invalid, "rejected": self.open.rejected, "unknown": self.open.unknown},
+            "notes": list(self.notes),
             "reasons": [
                 {"kind": kind, "reason": one.reason, "count": one.count, "place": one.place, "rule": one.rule}
                 | {"original": None if one.original is None else masked(one.original)}
@@ -78,6 +95,12 @@ def to_text(found: Rejects) -> str:
         f"  {found.invalid:,} invalid in {found.rows:,} rows, {found.rejected:,} rejected by the API, "
         f"{found.unknown:,} unknown"
     )
+    refused, left = found.invalid + found.rejected + found.unknown, found.open.total
+    if left < refused:
+        lines.append(
+            f"  still open: {found.open.invalid:,} invalid, {found.open.rejected:,} rejected, {found.open.unknown:,} unknown; "
+            "replays have delivered the others"
+        )
     for title, examples in (("invalid", found.reasons), ("rejected", found.answers), ("unknown", found.doubts)):
         for one in examples[:_MOST]:
             words = f". {explain(one.reason)}" if title == "invalid" else ""

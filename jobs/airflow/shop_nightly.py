@@ -1,4 +1,4 @@
-"""Yesterday's events of the shop, each night at two; docs/airflow.md says what it needs."""
+"""The last three days of the shop, each night at two; docs/airflow.md says what it needs."""
 
 from __future__ import annotations
 
@@ -25,5 +25,6 @@ with DAG(
         job="{{ var.value.get('shop_job', '/srv/clickreplay/jobs/shop.yaml') }}",
         state="{{ var.value.get('shop_state', '/var/lib/clickreplay/shop-nightly') }}",
         date="{{ (dag_run.conf or {}).get('date', '') }}",  # left out: the days of the run
+        last=3,  # late data of the days before, and what they left
         conn_id="esputnik",
     )

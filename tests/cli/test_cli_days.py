@@ -357,3 +357,17 @@ def test_status_sums_up_the_days(week: Shop) -> None:
     week.call("run", "--date", "2026-11-24", "--limit", "3")
     out = week.call("status", as_json=False).out
     assert "4 days, 2026-11-20 … 2026-11-24: 3 finished, 1 open (2026-11-24); between them 1 day without a run" in out
+
+
+def test_history_that_the_api_does_not_keep_is_said_by_the_plan(week: Shop) -> None:
+    week.write(
+        [{"user": "u", "url": f"/{year}", "time": f"{year}-01-01T00:00:00Z"} for year in (2020, 2021, 2026)],
+        "20261120.csv",
+    )
+    history = ("--set", "delivery.method=past_events")
+    for days in (("--date", "2026-11-20"), RANGE):
+        told = [note for note in week.call("plan", *days, *history).json["notes"] if "two years" in note]
+        assert len(told) == 1
+        assert "2 events from before" in told[0]
+        assert "the oldest is of 2020-01-01" in told[0]
+        assert not any("two years" in note for note in week.call("plan", *days).json["notes"])

@@ -55,9 +55,9 @@ def test_the_options_that_are_given_are_there(file: str) -> None:
     command = cli.get_command(Context(cli), "run")
     assert command is not None
     known = {option for parameter in command.params for option in parameter.opts}
-    lines = [line for line in (DEPLOY / file).read_text("utf-8").splitlines() if re.search(r"\brun\b.*--date", line)]
+    lines = [line for line in (DEPLOY / file).read_text("utf-8").splitlines() if re.search(r"\brun\b.*--last", line)]
     given = {option for line in lines for option in re.findall(r"--[a-z-]+", line)}
-    assert {"--date", "--require-state"} <= given <= known
+    assert {"--last", "--require-state"} <= given <= known
 
 
 @pytest.mark.parametrize(
@@ -65,6 +65,7 @@ def test_the_options_that_are_given_are_there(file: str) -> None:
     [(0, "", False), (75, "", False), (75, "loud", True), (3, "", True), (5, "", True), (77, "", True)],
 )
 def test_cron_hears_of_trouble_only(code: int, loud: str, says: bool, tmp_path: Path) -> None:
+    (tmp_path / "shop.unfinished").touch()
     done = _night(tmp_path, f"echo did something; exit {code}", loud)
     assert (done.returncode, bool(done.stdout), done.stderr) == (code, says, "")
     assert "did something" in (tmp_path / "shop.log").read_text()
@@ -73,6 +74,36 @@ def test_cron_hears_of_trouble_only(code: int, loud: str, says: bool, tmp_path: 
 def test_the_time_limit_of_cron_drains_and_gives_our_code(tmp_path: Path) -> None:
     done = _night(tmp_path, "trap 'kill $!; exit 75' TERM; sleep 20 & wait", "", "0.3s")
     assert (done.returncode, done.stdout) == (75, "")
+
+
+def test_by_day_cron_goes_on_with_a_night_that_is_not_finished_and_starts_nothing_else(tmp_path: Path) -> None:
+    started = f"echo did something; exit $(cat {tmp_path}/code)"
+    for mode, code, starts in (
+        ("again", 0, False),  # nothing is open
+        ("", 75, True),  # the night: the window is closed
+        ("again", 75, True),
+        ("again", 0, True),  # noon: it is open
+        ("again", 0, False),
+        ("", 137, True),  # a kill leaves it open
+        ("again", 5, True),  # told once
+        ("again", 5, False),
+    ):
+        (tmp_path / "shop.log").write_text("")
+        (tmp_path / "code").write_text(str(code))
+        done = _night(tmp_path, started, mode)
+        assert ((tmp_path / "shop.log").read_text() != "", done.returncode) == (starts, code if starts else 0), mode
+        assert bool(done.stdout) == (starts and code in (5, 137))
+
+
+def test_the_crontab_calls_at_noon_too_and_systemd_goes_on_all_day() -> None:
+    lines = [line.split() for line in (DEPLOY / "crontab").read_text("utf-8").splitlines() if line[:1] in "*0123456789"]
+    assert {tuple(line[:2] + line[8:]) for line in lines} == {
+        ("15", "2-6"), ("*/30", "7-23", "again"), ("50", "23", "loud"),
+    }  # fmt: skip
+    unit = (SYSTEMD / "clickreplay@.service").read_text("utf-8")
+    found = dict(re.findall(r"^(StartLimitBurst|RestartSec|RestartForceExitStatus)=(\w+)$", unit, re.MULTILINE))
+    assert found["RestartForceExitStatus"] == "75"
+    assert int(found["RestartSec"].removesuffix("min")) * int(found["StartLimitBurst"]) >= 24 * 60
 
 
 def _night(folder: Path, script: str, loud: str, limit: str = "1m") -> subprocess.CompletedProcess[str]:
