@@ -163,7 +163,7 @@ def test_a_mended_line_whose_cart_went_out_without_it_goes_with_all_of_it(
     assert (record().bodies() - expected).total() == 1  # the short one, which went out before
     (shop.folder / "a1.csv").unlink()
     gone = shop.call("rejects", *again(shop, rows, "other.csv"))
-    assert gone.exit == 0  # still wrong: it is nobody's line
+    assert gone.exit == 3  # still wrong: it is nobody's line
 
 
 def test_lines_of_a_cart_that_are_mended_one_after_the_other_go_with_those_mended_before(
@@ -440,7 +440,7 @@ def test_guards_against_a_broken_export_are_none_of_a_replays_business(shop: Sho
     write(shop, CSV, spoilt(DAY, BAD))
     assert shop.call("run").exit == 0
     ended = shop.call("rejects", *again(shop, exported(shop)))  # nothing mended
-    assert (ended.exit, ended.json["invalid"], ended.json["events"]) == (0, 8, 0)
+    assert (ended.exit, ended.json["guard"], ended.json["invalid"], ended.json["events"]) == (3, None, 8, 0)
 
 
 # What cannot be done is said
