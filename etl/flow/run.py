@@ -438,7 +438,7 @@ class Caller:
             none_valid = run.kind == "replay" and _none_valid(Books.from_json(run.books))
             code = Exit.PARTIAL if counts.rejected or counts.unknown or none_valid else Exit.OK
             self._close(checkpoint, run, "finished", code)
-            with state.storing(self.place.folder):
+            with state.storing(self.place):
                 settle(self.place, checkpoint, run)
             notes = [result.warning] if result and result.warning else []
             notes += ["warning: no row of the file is valid: nothing was sent"] if none_valid else []
