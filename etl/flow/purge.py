@@ -17,7 +17,7 @@ from etl.errors import JobError
 from etl.flow import state
 from etl.flow.opened import opened
 from etl.flow.retention import remove_old
-from etl.flow.state import Place, places, storing
+from etl.flow.state import Place, places_of, storing
 from etl.flow.traces import Traces
 from etl.job.models import Job
 from etl.outbox.forget import blank_events, events_of, rewrite
@@ -52,7 +52,7 @@ def _all_opened(job: Job, given: Path | None) -> Iterator[list[tuple[Place, Chec
     """Open every destination of the job before anything is taken away: where a call is at work at one, nothing is."""
     folder = state.state_folder(job, given)
     with ExitStack() as stack:
-        found = [(place, stack.enter_context(opened(place))) for place in places(folder) if place.exists]
+        found = [(place, stack.enter_context(opened(place))) for place in places_of(job, folder) if place.exists]
         if not found:
             raise JobError(f"nothing has been planned yet in {folder}", hint="is --state right?")
         yield found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -78,6 +79,8 @@ class Caller:
         self.covers = frozenset({choice.date})  # the dates that the whole call comes to
         self.passes_stale = False  # an earlier run with events that are too old stops a call for one date only
         self.left = options.limit  # events that this call may still send
+        if options.state is None and not os.environ.get("CLICKREPLAY_STATE"):
+            state.require_own_name(job)
         self.place = state.place_of(job, state.state_folder(job, options.state))
         if options.require_state:
             state.require_ledger(self.place)

@@ -16,8 +16,8 @@ import re
 import shutil
 import time
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import IO
@@ -82,6 +82,7 @@ class Place:
     job: str
     folder: Path
     destination: Destination
+    file: str | None = None  # the name of the job file
 
     @property
     def checkpoint(self) -> Path:
@@ -148,28 +149,39 @@ class Place:
 
     @property
     def exists(self) -> bool:
-        """True where a run of this destination has been planned."""
-        return self.checkpoint.exists()
+        """True where a run of this destination has been planned; StateError where that cannot be seen."""
+        try:
+            return self.checkpoint.exists()
+        except OSError as error:
+            raise StateError(
+                f"the state folder {self.folder} cannot be read: {_words(error)}",
+                hint="give its owner the right to read there, and run the same command again",
+            ) from error
 
     def create(self) -> None:
-        """Make the folders, for their owner alone."""
+        """Make the folders, for their owner alone; a file system that keeps no rights may refuse the second part."""
         try:
             for folder in (self.folder, self.ledger, self.folder / "runs"):
                 folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             for folder in (self.folder.parent, self.folder):
-                folder.chmod(0o700)
+                with suppress(OSError):
+                    folder.chmod(0o700)
         except OSError as error:
             raise StateError(
-                f"the state folder {self.folder} cannot be written: {error.strerror}",
-                hint="give another place with --state or CLICKREPLAY_STATE; it must last between runs",
+                f"the state folder {self.folder} cannot be written: {_words(error)}",
+                hint="give its owner the right to write there, and run the same command again: what was sent stays known"
+                if self.exists
+                else "give another place with --state or CLICKREPLAY_STATE; it must last between runs",
             ) from error
 
     def record(self) -> None:
-        """Write down whose folder this is, once, under the lock: the file appears whole or not at all."""
+        """Write down whose folder this is, under the lock: the file appears whole or not at all."""
         file = self.folder / "destination.json"
-        if not file.exists():
-            known = {"job": self.job, "address": self.destination.address, "account": self.destination.account}
-            write_private(file, json.dumps(known))
+        known = {"job": self.job, "address": self.destination.address, "account": self.destination.account}
+        known |= {"file": self.file} if self.file else {}
+        with storing(self):
+            if not file.exists() or json.loads(file.read_text("utf-8")) != known:
+                write_private(file, json.dumps(known))
 
     def require_checkpoint(self) -> None:
         """Raise StateError where runs lie here and no checkpoint: nobody knows then what was sent."""
@@ -225,8 +237,13 @@ def place_of(job: Job, state: Path) -> Place:
     A pin (`account`) that is added or taken away later does not make a new destination where there is only one: what was sent to this
     address stays sent.
     """
+    return replace(_place_of(job, state), file=job.path.name)
+
+
+def _place_of(job: Job, state: Path) -> Place:
     wanted = destination_of(job)
-    known = [place for place in places(state) if place.destination.address == wanted.address]
+    found = places_of(job, state)
+    known = [place for place in found if place.destination.address == wanted.address]
     for place in known:
         if place.destination == wanted:
             return place
@@ -247,14 +264,67 @@ def place_of(job: Job, state: Path) -> Place:
     return Place(job.job, state / wanted.folder, wanted)
 
 
+def _require_usable(state: Path) -> None:
+    """Raise StateError where a state folder is no folder, or may not be looked into: nothing would be found there, and all sent again."""
+    try:
+        next(state.iterdir(), None)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise StateError(
+            f"the state folder {state} cannot be read: {error.strerror}",
+            hint="is --state (or CLICKREPLAY_STATE) a folder of this job, and may this user read it?",
+        ) from error
+
+
+def require_own_name(job: Job) -> None:
+    """Raise StateError where the default state folder holds what this job file has sent under another `job:` name.
+
+    The name is in the path of the folder: with a new one nothing would be known, and all would be sent again.
+    """
+    root = job.folder / ".clickreplay"
+    if any(place.exists for place in places(root / job.job)):
+        return
+    wanted = (destination_of(job).address, job.path.name)
+    for folder in sorted(path for path in root.glob("*") if path.is_dir()):
+        try:
+            found = [
+                place for place in places(folder) if (place.destination.address, place.file) == wanted and place.exists
+            ]
+        except StateError:
+            continue  # a folder of another job, for all that is known; its own calls say what is wrong
+        for place in found:
+            if place.job != job.job:
+                raise StateError(
+                    f"{job.path.name} has a state under another name: {folder} is of job {place.job!r}, this is {job.job!r}",
+                    hint=f"write `job: {place.job}` again: with a new name all that was sent would go again. Where this is another job "
+                    "that shall know nothing of it, say so by a folder of its own: --state FOLDER",
+                )
+
+
+def places_of(job: Job, state: Path) -> list[Place]:
+    """Return the folders of all destinations of a job; raise StateError where the state folder is another job's."""
+    found = places(state)
+    for place in found:
+        if place.job != job.job:
+            raise StateError(
+                f"the state folder {state} is of job {place.job!r}, not {job.job!r}",
+                hint=f"what {place.job!r} has sent stands there: write `job: {place.job}` again where this is that job under a new name; "
+                "a job of its own keeps a state folder of its own",
+            )
+    return found
+
+
 def places(state: Path) -> list[Place]:
     """Return the folders of all destinations under a state folder."""
+    _require_usable(state)
     found = []
     for file in sorted(state.glob("*/destination.json")):
         try:
             said = json.loads(file.read_text("utf-8"))
-            found.append(Place(said["job"], file.parent, Destination(said["address"], said["account"])))
-        except (OSError, ValueError, KeyError) as error:
+            destination = Destination(said["address"], said["account"])
+            found.append(Place(str(said["job"]), file.parent, destination, said.get("file")))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise StateError(
                 f"{file} cannot be read: {error}", hint="restore the state folder from a backup"
             ) from error
@@ -263,13 +333,20 @@ def places(state: Path) -> list[Place]:
 
 def organisation(place: Place) -> str | None:
     """Return the organisation that the API has named for this destination, if it has."""
-    file = place.folder / "organisation"
-    return (file.read_text("utf-8") or None) if file.exists() else None
+    try:
+        return (place.folder / "organisation").read_text("utf-8") or None
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise StateError(
+            f"{place.folder / 'organisation'} cannot be read: {error}", hint="restore the state folder from a backup"
+        ) from error
 
 
 def remember_organisation(place: Place, name: str) -> None:
     """Record the organisation that the API has named."""
-    write_private(place.folder / "organisation", name)
+    with storing(place):
+        write_private(place.folder / "organisation", name)
 
 
 def write_private(file: Path, text: str) -> None:
@@ -300,9 +377,32 @@ def storing(place: Place) -> Iterator[None]:
 
 @contextmanager
 def locked(place: Place) -> Iterator[None]:
-    """Hold the destination's lock; raise AgainError while another call holds it. The operating system frees it with the process."""
-    with (place.folder / "lock").open("a") as file:
-        if not _lock(file):
+    """Hold the destination's lock; raise AgainError while another call holds it. The operating system frees it with the process.
+
+    Raises StateError where there are no locks: two calls at once would send twice.
+    """
+    lock = place.folder / "lock"
+    try:
+        file = lock.open("a")
+    except OSError as error:
+        raise StateError(
+            f"the lock {lock} cannot be opened: {_words(error)}",
+            hint="give its owner the right to write there, and run again",
+        ) from error
+    with file:
+        try:
+            free = _lock(file)
+        except OSError as error:
+            raise StateError(
+                f"the file system of the state folder {place.folder} gives no locks: {_words(error)}",
+                hint="without a lock two calls at once would send twice. "
+                + (
+                    "Move the whole state folder, with all that lies in it, to a local disk, and name it there with --state"
+                    if place.exists
+                    else "Name a folder on a local disk with --state or CLICKREPLAY_STATE"
+                ),
+            ) from error
+        if not free:
             raise AgainError(
                 f"another call of this job is at work on {place.destination}",
                 hint="wait for it, or see `clickreplay status`",
@@ -320,6 +420,12 @@ def _lock(file: IO[str]) -> bool:
         else:
             return True
     return False
+
+
+def _words(error: OSError) -> str:
+    """What the system says, with the file that it says it of where that is told."""
+    said = error.strerror or str(error)
+    return f"{said} ({error.filename})" if error.filename else said
 
 
 def require_ledger(place: Place) -> None:

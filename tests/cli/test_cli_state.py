@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -254,3 +255,103 @@ def test_the_ledger_is_made_again_from_the_receipts_where_the_outbox_was_purged(
     shop.write(pages(201))
     assert shop.call("run").json["duplicate"] == {"sent_before": 200}
     assert (segment.read_bytes(), record().accepted()) == (whole, 201)
+
+
+# Another job
+
+
+def test_a_state_of_another_job_is_refused(shop: Shop, record: Records, tmp_path: Path) -> None:
+    shop.write(pages(5))
+    state = str(tmp_path / "state")
+    shop.call("run", "--state", state)
+    shop.job = shop.job.replace("job: small", "job: other")
+    for command in ("run", "plan"):
+        ended = shop.call(command, "--state", state)
+        assert (ended.exit, ended.json["guard"], record().accepted()) == (5, "state", 5)
+        assert "is of job 'small', not 'other'" in ended.err
+    assert shop.call("purge", "--older-than", "0d", "--state", state).exit == 5
+
+
+def test_a_job_under_a_new_name_does_not_send_everything_again(shop: Shop, record: Records) -> None:
+    shop.write(pages(5))
+    shop.call("run")
+    shop.job = shop.job.replace("job: small", "job: renamed")
+    ended = shop.call("run")
+    assert (ended.exit, ended.json["guard"], record().accepted()) == (5, "state", 5)
+    assert "--state" in ended.err
+    assert not (shop.folder / ".clickreplay" / "renamed").exists()
+    shop.job = shop.job.replace("job: renamed", "job: small")
+    assert (shop.call("run").exit, record().accepted()) == (0, 5)
+
+
+def test_two_job_files_beside_each_other_have_a_state_each(shop: Shop, record: Records) -> None:
+    shop.write(pages(5))
+    shop.call("run")
+    (shop.folder / "job.yaml").rename(shop.folder / "first.yaml")
+    shop.job = shop.job.replace("job: small", "job: second").replace('"*.csv"', "b.csv")
+    for place in (shop.folder / ".clickreplay").glob("*/*/destination.json"):
+        place.write_text(place.read_text().replace("job.yaml", "first.yaml"))
+    shop.write(pages(3, user="other"), "b.csv")
+    assert (shop.call("run").exit, record().accepted()) == (0, 8)
+
+
+# A place that cannot be used
+
+
+@pytest.mark.parametrize(
+    "errno", [37, 95, 9], ids=["no locks available", "operation not supported", "bad file descriptor"]
+)
+def test_a_file_system_without_locks_is_said_in_words(
+    errno: int, shop: Shop, record: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def flock(*_: object) -> None:
+        raise OSError(errno, os.strerror(errno))
+
+    shop.write(pages(3))
+    shop.call("run", "--limit", "1")
+    monkeypatch.setattr("fcntl.flock", flock)
+    for command in (["run"], ["plan"], ["purge", "--older-than", "0d"]):
+        ended = shop.call(*command)
+        assert (ended.exit, record().accepted()) == (5, 1)
+        assert f"gives no locks: {os.strerror(errno)}" in ended.err
+        assert "Move the whole state folder" in ended.err  # a new one would send again
+    assert "at work" not in shop.call("status", as_json=False).out
+
+
+def test_a_volume_that_refuses_chmod_can_hold_the_state(
+    shop: Shop, record: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    shop.write(pages(3))
+    monkeypatch.setattr(Path, "chmod", refused)
+    assert (shop.call("run").exit, record().accepted()) == (0, 3)
+
+
+@pytest.mark.parametrize("name", ["", "runs", "ledger", "planning", "organisation"])
+def test_a_file_where_a_folder_should_be_and_the_other_way_round(name: str, shop: Shop, record: Records) -> None:
+    shop.write(pages(3))
+    shop.call("run", "--limit", "1")
+    there = shop.folder / ".clickreplay" / "small" if not name else place_of(shop) / name
+    kept = there.with_name("kept")
+    existed = there.exists()
+    if existed:
+        there.rename(kept)
+    if name == "organisation":
+        there.mkdir()
+    else:
+        there.write_text("x")
+    shop.write(pages(4))
+    ended = shop.call("run", "--abandon") if name == "planning" else shop.call("run")
+    assert (ended.exit, ended.json["guard"], record().accepted()) == (5, "state", 1)
+
+
+@pytest.mark.parametrize("name", ["lock", "checkpoint.sqlite", "checkpoint.serial", "destination.json"])
+def test_a_folder_where_a_file_should_be(name: str, shop: Shop, record: Records) -> None:
+    shop.write(pages(3))
+    shop.call("run", "--limit", "1")
+    (place_of(shop) / name).rename(place_of(shop) / "kept")
+    (place_of(shop) / name).mkdir()
+    ended = shop.call("run")
+    assert (ended.exit, ended.json["guard"], record().accepted()) == (5, "state", 1)

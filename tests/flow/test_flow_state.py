@@ -73,6 +73,7 @@ def test_a_folder_keeps_its_job_and_destination(tmp_path: Path) -> None:
         "job": "shop",
         "address": "sandbox",
         "account": None,
+        "file": "job.yaml",
     }
     assert state.places(tmp_path) == [place]
 
