@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -99,25 +100,40 @@ class CsvFile:
     @contextmanager
     def _open(self) -> Iterator[Read]:
         with open_text(self._item, self._settings.encoding) as read:
-            yield _with_newlines(read)
+            yield _with_newlines(read, _quote(self._settings))
 
 
 def _text(raw: bytes) -> str:
     return readable(raw).removesuffix("\n").removesuffix("\r")
 
 
-def _with_newlines(read: Read) -> Read:
-    """Turn the line ends of a file from an old Mac (carriage returns only) into newlines."""
+_QUOTED = re.compile(rb'(?<![^\r\n,;\t|])"(?:[^"]|"")*"')
+
+
+def _with_newlines(read: Read, quote: bytes) -> Read:
+    """Turn the line ends of a file whose lines end with carriage returns alone into newlines.
+
+    Such a file may have newlines within its quotes; they stay, and count as lines.
+    """
     head = filled(read, 65_536)
-    translate = b"\r" in head and b"\n" not in head
+    plain = _QUOTED.sub(b"", head) if quote == b'"' and b"\r" in head else head
+    ends = plain.count(b"\n")
+    lone = plain.count(b"\r") - plain.count(b"\r\n")
+    first = plain.lstrip(b"\r\n").split(b"\n", 1)[0].rstrip(b"\r")
+    translate = lone > 0 and lone >= ends and b"\r" in (first if ends else plain)
     rest = head
 
     def joined(size: int) -> bytes:
         nonlocal rest
         piece, rest = (rest[:size], rest[size:]) if rest else (read(size), b"")
-        return piece.replace(b"\r", b"\n") if translate else piece
+        if not translate:
+            return piece
+        return _LONE_RETURN.sub(b"\n", piece)
 
     return joined
+
+
+_LONE_RETURN = re.compile(rb"\r(?!\n)")
 
 
 def _head(data: bytes, item: Input, settings: SourceSettings) -> _Head | None:

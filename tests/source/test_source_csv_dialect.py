@@ -79,3 +79,10 @@ def test_lines_above_the_header_are_passed_over_by_number_or_by_mark(tmp_path: P
     blob = b"# report, of\n# shop\n\na,b\n1,2\n#3,4\n"
     assert read(tmp_path, blob, skip=2) == read(tmp_path, blob, skip="#") == ({5: ["1", "2"], 6: ["#3", "4"]}, [])
     assert read(tmp_path, blob, skip=3, columns=("x", "y"))[0] == {4: ["a", "b"], 5: ["1", "2"], 6: ["#3", "4"]}
+
+
+@pytest.mark.parametrize("end", [b"", b"\r", b"\n"])
+def test_carriage_returns_alone_end_lines_also_where_cells_hold_newlines(tmp_path: Path, end: bytes) -> None:
+    found, unread = read(tmp_path, b'a,b\r1,"x\ny"\r2,z\r3,"p, q"' + end)
+    assert found == {2: ["1", "x\ny"], 4: ["2", "z"], 5: ["3", "p, q"]}
+    assert not unread
