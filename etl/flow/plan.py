@@ -32,6 +32,7 @@ from etl.outbox.staging import Staging
 from etl.outbox.write import create_private, sync, write_outbox
 from etl.report.books import Books
 from etl.source.mended import MendedSource
+from etl.source.reader import Source
 from etl.sql import connect, fetch, literal
 from etl.tables import QUARANTINE
 
@@ -209,6 +210,7 @@ class _Planner:
         for leftover in (*self.folder.glob("staged*"), *lines, *self.folder.glob("sent-*")):
             leftover.unlink()
         shutil.rmtree(self.folder / "spill", ignore_errors=True)
+        books.doubts = self.source.doubts() if isinstance(self.source, Source) else []
         books.examples = {reason: f"{self.files[file]}:{row}" for reason, (file, row) in self.examples.items()}
         if books.balance != 0:
             raise AssertionError(f"the books do not balance by {books.balance}: {books}")

@@ -49,6 +49,7 @@ def _that_take_nothing(books: Books, job: Job) -> list[str]:
             )
         reasons = [f"{name} {books.filtered[name]:,}" for name in _OF_MATCHES if books.filtered[name]]
         found.append(f"warning: every match fell out by a filter: {', '.join(reasons) or 'none was left'}")
+    found += [f"warning: {doubt}" for doubt in books.doubts]
     return found
 
 

@@ -41,6 +41,7 @@ class Books:
     taken: Counter[str] = field(default_factory=Counter)  # by the number of a rule: of these, the rows that it took
     times_twice: int = 0
     times_skipped: int = 0
+    doubts: list[str] = field(default_factory=list)  # what of the input may be read otherwise than it was meant
 
     @property
     def balance(self) -> int:

@@ -49,6 +49,7 @@ class Block:
     consumed: int
     passed: int
     exact: bool
+    spanning: tuple[int, ...] = ()  # lines where a record begins whose field spans lines and holds the delimiter
 
 
 def parse_block(data: bytes, dialect: Dialect, wanted: Sequence[int], *, last: bool, exact: bool) -> Block:
@@ -100,6 +101,7 @@ class _Layout:
     bad: dict[int, str] = field(default_factory=dict)
     rewritten: dict[int, bytes] = field(default_factory=dict)
     blank: list[int] = field(default_factory=list)
+    spanning: list[int] = field(default_factory=list)
 
 
 def _exact(data: bytes, dialect: Dialect, wanted: Sequence[int], *, last: bool) -> Block:
@@ -126,7 +128,7 @@ def _exact(data: bytes, dialect: Dialect, wanted: Sequence[int], *, last: bool) 
     rows = leads[np.delete(kept, ragged)]
     if table.num_rows != len(rows):  # must not happen: rather no result than rows with wrong numbers
         raise AssertionError(f"CSV rows out of step: {table.num_rows} rows for {len(rows)} records")
-    return Block(table, rows, sorted(bad), consumed, layout.passed, exact=True)
+    return Block(table, rows, sorted(bad), consumed, layout.passed, exact=True, spanning=tuple(layout.spanning))
 
 
 def _layout(data: bytes, dialect: Dialect, *, last: bool) -> _Layout:
@@ -157,6 +159,8 @@ def _layout(data: bytes, dialect: Dialect, *, last: bool) -> _Layout:
             # A lone quote that ran into the next one: this line alone is lost, not all between.
             layout.bad[line] = "ragged"
             continue
+        if any(b"\n" in value and dialect.delimiter in value for value in record.fields if final > line):
+            layout.spanning.append(line)
         if lone_return.intersection(range(line, final + 1)):
             if fits:
                 if dialect.quote:

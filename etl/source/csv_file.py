@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from etl.errors import InputError, JobError
 from etl.source.chunk import Chunk, Limits, Unread, readable
-from etl.source.csv_block import Dialect, parse_block
+from etl.source.csv_block import Block, Dialect, parse_block
 from etl.source.csv_escape import parse_escaped
 from etl.source.csv_record import parse_record, sniff_delimiter
 from etl.source.inputs import Input
@@ -41,6 +41,7 @@ class CsvFile:
         self._number = number
         self._settings = settings
         self._limits = limits
+        self.doubts: dict[str, tuple[int, int]] = {}  # by kind: how often, and the first line
         with self._open() as read:
             self._head = _head(filled(read, _HEADER_BYTES), item, settings)
         self._names = names.of_file(self._head.names) if self._head else []
@@ -81,6 +82,7 @@ class CsvFile:
             filled(read, self._head.size)
             line = self._head.lines + 1
             carry, exact = b"", False
+            self.doubts = {}
             for lines in whole_lines(read, self._limits.block, self._limits.line):
                 data = carry + (b"" if lines.too_long else lines.data)
                 last = lines.final or lines.too_long or len(data) > self._limits.record
@@ -88,6 +90,7 @@ class CsvFile:
                 block = parse(data, self._head.dialect, wanted, last=last, exact=exact)
                 exact = block.exact
                 carry = data[block.consumed :]
+                self._doubt(data[: block.consumed] if carry else data, block, line)
                 bad = [Unread(self._number, line + at, reason, _text(raw)) for at, reason, raw in block.bad]
                 rows = block.lines + line
                 line += block.passed
@@ -96,6 +99,21 @@ class CsvFile:
                     line += 1
                 if len(rows) or bad:
                     yield Chunk(block.table.rename_columns(names), rows, tuple(bad))
+
+    def _doubt(self, data: bytes, block: Block, line: int) -> None:
+        """Note what may be read otherwise than it was meant, where the job does not say how the file is written."""
+        said = self._settings
+        if said.quote is None and block.spanning:
+            self._note("quote", len(block.spanning), line + block.spanning[0])
+        if said.escape is None and (at := data.find(b'\\"')) >= 0:
+            self._note("escape", data.count(b'\\"'), line + data.count(b"\n", 0, at))
+        if said.null is None and not said.escape and b"\\N" in data and (found := _NULL.findall(data)):
+            first = _NULL.search(data)
+            self._note("null", len(found), line + data.count(b"\n", 0, first.start() if first else 0))
+
+    def _note(self, kind: str, count: int, line: int) -> None:
+        before, first = self.doubts.get(kind, (0, line))
+        self.doubts[kind] = (before + count, first)
 
     @contextmanager
     def _open(self) -> Iterator[Read]:
@@ -107,6 +125,8 @@ def _text(raw: bytes) -> str:
     return readable(raw).removesuffix("\n").removesuffix("\r")
 
 
+#: A whole field that is a null of databases.
+_NULL = re.compile(rb'(?<=[\n,;\t|"])\\N(?=[\r\n,;\t|"])|^\\N(?=[\r\n,;\t|"])')
 _QUOTED = re.compile(rb'(?<![^\r\n,;\t|])"(?:[^"]|"")*"')
 
 

@@ -90,6 +90,14 @@ class Source:
                     ordinal += batch.table.num_rows + len(batch.unread)
                     yield batch
 
+    def doubts(self) -> list[str]:
+        """Say what of the rows read may be meant otherwise, and which key of the job settles it."""
+        found = []
+        for item, file in zip(self.inputs, self.readers, strict=True):
+            for kind, (count, line) in file.doubts.items() if isinstance(file, CsvFile) else ():
+                found.append(_DOUBTS[kind].format(place=f"{item.shown}:{line}", count=f"{count:,}"))
+        return found
+
     def first_rows_hash(self, file: int) -> bytes:
         """Return a hash (16 bytes) of the content of a file's first data row.
 
@@ -184,6 +192,16 @@ def open_source(settings: SourceSettings, folder: Path, limits: Limits | None = 
         log = detect_log(inputs, settings.encoding, settings.log_format)
         files = open_access_log(inputs, settings, log, limits)
     return Source(settings, inputs, files, fmt, log)
+
+
+_DOUBTS = {
+    "quote": "{count} quoted fields span lines and hold the delimiter, the first at {place}: lone quotes may have swallowed rows; "
+    "write `source.quote: none` where quotes are text, or `source.quote: '\"'` where this is right",
+    "escape": "a backslash stands before a quote {count} times, the first at {place}; "
+    "write `source.escape: \\` where it escapes the quote, or `source.escape: none` where it is text",
+    "null": "{count} values are \\N, the first at {place}; "
+    "write `source.null: \\N` where it means null, or `source.null: []` where it is text",
+}
 
 
 def _name_of(log: Detected, settings: SourceSettings) -> str | None:

@@ -86,3 +86,19 @@ def test_carriage_returns_alone_end_lines_also_where_cells_hold_newlines(tmp_pat
     found, unread = read(tmp_path, b'a,b\r1,"x\ny"\r2,z\r3,"p, q"' + end)
     assert found == {2: ["1", "x\ny"], 4: ["2", "z"], 5: ["3", "p, q"]}
     assert not unread
+
+
+def test_what_may_be_meant_otherwise_is_said_with_its_line_and_key(tmp_path: Path) -> None:
+    blob = b'a,b\n1,"x\ny,z"\n2,"q\\""\n3,\\N\n'
+    (tmp_path / "a.csv").write_bytes(blob)
+
+    def doubts(**options: Any) -> list[str]:
+        source = open_source(SourceSettings(paths=("a.csv",), **options), tmp_path)
+        assert sum(batch.table.num_rows + len(batch.unread) for batch in source.batches()) > 0
+        return source.doubts()
+
+    quote, escape, null = doubts()
+    assert "a.csv:2" in quote and "`source.quote: none`" in quote  # noqa: PT018
+    assert "a.csv:4" in escape and "`source.escape: \\`" in escape  # noqa: PT018
+    assert "a.csv:5" in null and "`source.null: \\N`" in null  # noqa: PT018
+    assert doubts(quote='"', escape="", null=()) == []
