@@ -20,6 +20,11 @@ def masked(text: str) -> str:
     )
 
 
+def masked_id(value: str) -> str:
+    """Return a keyValue so that its owner knows it again and others do not: a***@example.com, or its last two characters."""
+    return _EMAIL.sub(r"\1***@\2", value) if _EMAIL.fullmatch(value) else "***" + value[-2:] * (len(value) > 4)
+
+
 def snippet(body: bytes) -> str | None:
     """Return the start of an answer's text on one line, masked; None when it says nothing."""
     text = " ".join(body.decode("utf-8", "replace").split())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from etl.job.models import Job
-from etl.report.books import Books
+from etl.report.books import Books, SentOtherwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,8 @@ def guard_of(books: Books, job: Job, *, trial: bool = False, replay: bool = Fals
     """
     if not replay and (stopped := _unlike(books, job, trial=trial)):
         return stopped
+    if books.reidentified.count and job.changed == "stop":
+        return reidentified_guard(books.reidentified)
     if books.stale and job.delivery.method == "event" and job.delivery.stale == "stop":
         return stale_guard(books.stale, books.oldest)
     if books.changed and job.changed == "stop":
@@ -73,6 +75,19 @@ def _unlike(books: Books, job: Job, *, trial: bool) -> Stopped | None:
             "`clickreplay rejects JOB` shows each with its place and reasons",
         )
     return None
+
+
+def reidentified_guard(found: SentOtherwise) -> Stopped:
+    """Return the guard for events of rows that went out already, which a changed job gives another keyValue, time or id."""
+    events = "1 event" if found.count == 1 else f"{found.count:,} events"
+    runs = f"run {found.runs[0]}" if len(found.runs) == 1 else f"runs {', '.join(found.runs)}"
+    return Stopped(
+        "reidentified",
+        f"{events} went out already, in {runs}: same row and type, but another keyValue, time or id under the job as it is now: "
+        f"{'; '.join(found.examples)}",
+        "say changed: drop in the job to leave them out, as long as the input holds these rows; or changed: send to send them once "
+        "more as they are now. If the change of the job was a mistake, take it back",
+    )
 
 
 def stale_guard(count: int, oldest: object) -> Stopped:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from etl.address import MASK, is_remote, masked_address
 from etl.errors import InputError, StateError
 from etl.flow.inputs import JobInputs
 from etl.flow.state import write_private
+from etl.source.digest import Digest
 from etl.source.inputs import Input, find_inputs
 from etl.source.mended import MendedSource, Origin
 from etl.source.origin import LocalFile
@@ -43,12 +45,29 @@ class Read:
     mended: str | None
 
 
-def keep_origin(folder: Path, inputs: JobInputs, first_rows: list[bytes] | None) -> None:
-    """Write down in a run's folder what it has read."""
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """By what a run's inputs are known again: how each file is shown and what it held, and the paths that the job named.
+
+    `replay`: its files are those of the run that it replays, then the file of mended rows.
+    """
+
+    files: tuple[str, ...]
+    digests: tuple[Digest, ...]
+    paths: tuple[str, ...]
+    replay: bool
+
+
+def keep_origin(
+    folder: Path, inputs: JobInputs, first_rows: list[bytes] | None, digests: Sequence[Digest], paths: Sequence[str]
+) -> None:
+    """Write down in a run's folder what it has read: `digests` of the source's files, the `paths` that the job names."""
     source = inputs.source
     known: dict[str, object] = {
         "mended": source.run if isinstance(source, MendedSource) else None,
         "files": source.files,
+        "digests": [[digest.size, digest.hash] for digest in digests],
+        "paths": [masked_address(path) for path in paths],
         "first_rows": [found.hex() for found in first_rows or ()],
         "schema": base64.b64encode(source.schema.serialize().to_pybytes()).decode(),
         "format": source.format,
@@ -73,6 +92,16 @@ def read_origin(folder: Path) -> Read:
     origin = Origin(tuple(known["files"]), first_rows, schema, known["format"], known["log_format"])
     source, beside = ([Kept(*i) for i in known[part]] for part in ("source", "beside"))
     return Read(tuple(source), tuple(beside), origin, known["mended"])
+
+
+def read_marks(folder: Path) -> Marks | None:
+    """Return by what a run's inputs are known again; None where its folder does not say."""
+    try:
+        known = json.loads((folder / _NAME).read_text("utf-8"))
+        digests = tuple(Digest(*one) for one in known["digests"])
+        return Marks(tuple(known["files"]), digests, tuple(known["paths"]), known["mended"] is not None)
+    except (OSError, ValueError, KeyError):
+        return None
 
 
 def copy_origin(before: Path, folder: Path) -> None:

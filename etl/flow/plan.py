@@ -13,6 +13,7 @@ from pathlib import Path
 import duckdb
 import pyarrow.parquet as pq
 
+from etl.address import masked_address
 from etl.delivery.checkpoint import Checkpoint, RunRow
 from etl.flow.cart_rest import add_rest
 from etl.flow.contacts import contact_lists
@@ -21,6 +22,7 @@ from etl.flow.inputs import JobInputs, fingerprint
 from etl.flow.ledger import horizon, sent_files
 from etl.flow.origin import keep_origin
 from etl.flow.prepare import Prepared, Preparer
+from etl.flow.senders import Earlier, Plan, in_words
 from etl.flow.side_by_side import side_by_side, worker_count
 from etl.flow.state import Place, number_of, storing
 from etl.job.fingerprint import mapping_hash
@@ -101,7 +103,7 @@ def make_plan(
         folder = place.clear_planning()
         planner = _Planner(job, place, checkpoint, choice, inputs, now, folder, progress)
         books = planner.run()
-        keep_origin(folder, inputs, planner.first_rows)
+        keep_origin(folder, inputs, planner.first_rows, planner.digests, job.source.path)
         for file in inputs.files:
             file.prove()
         name = appear(place, checkpoint, folder, mark)
@@ -262,7 +264,11 @@ class _Planner:
         )
         since = self._since(staged, sql)
         sent = [*sent_files(self.place, self.checkpoint, self.folder, since), *self.also_sent(since)]
-        gone = eliminate(staged, sent, policy, sql, self._relatives())
+        earlier = self._earlier()
+        self.digests = earlier.read(self.source, lambda: self.progress("ordering", self.books.rows))
+        gone = eliminate(
+            staged, sent, policy, sql, self._relatives(), lambda: earlier.senders(self.folder, *self._span(staged, sql))
+        )
         written = write_outbox(self.folder / "outbox.parquet", staged, types, sql)
         books = self.books
         books.duplicate += gone.duplicate
@@ -271,6 +277,15 @@ class _Planner:
         books.first, books.last = iso(written.first), iso(written.last)
         books.stale, books.oldest, books.changed = gone.stale, iso(gone.oldest), gone.changed
         books.forgotten = gone.forgotten
+        books.reidentified = in_words(self.place, gone.reidentified)
+        books.left_out = in_words(self.place, gone.left_out)
+
+    def _earlier(self) -> Earlier:
+        """The runs that have sent something, as this plan asks them."""
+        replay = self.choice.replay
+        replayed = self._root(replay.of_number) if replay else None
+        paths = tuple(masked_address(path) for path in self.job.source.path)
+        return Earlier(self.place, self.checkpoint, Plan(self.choice.date, mapping_hash(self.job), paths, replayed))
 
     def _stale(self) -> str:
         """What is done with events that are too old: late rows of a day that was finished before stop no night."""
@@ -308,12 +323,15 @@ class _Planner:
 
     def _since(self, staged: Path, sql) -> datetime | None:  # type: ignore[no-untyped-def]
         """Return the earliest time that matters in the ledger: that of the first event; None where an id says nothing of its time."""
-        if self.job.gives_ids:
-            return None
-        (first,) = fetch(sql, f"SELECT min(instant) AS first FROM read_parquet({literal(str(staged))})")[
-            "first"
-        ].to_pylist()
-        return first if isinstance(first, datetime) else None
+        return None if self.job.gives_ids else self._span(staged, sql)[0]
+
+    def _span(self, staged: Path, sql) -> tuple[datetime | None, datetime | None]:  # type: ignore[no-untyped-def]
+        """Return the times of the first and the last event; None where events have no time."""
+        file = literal(str(staged))
+        (span,) = fetch(
+            sql, f"SELECT min(instant) AS first, max(instant) AS last FROM read_parquet({file})"
+        ).to_pylist()
+        return span["first"], span["last"]
 
 
 def stale_is_left_out(job: Job, checkpoint: Checkpoint, kind: str, date: str) -> bool:

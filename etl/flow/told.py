@@ -23,7 +23,13 @@ def warnings_of(books: Books, job: Job, *, replay: bool = False) -> list[str]:
             f"({delivery.max_age / timedelta(days=1):g} days) and left out (`stale`); "
             "`method: past_events` sends history, and starts no campaign"
         )
-    if changed := books.duplicate["changed"]:
+    if again := books.left_out.count:
+        found.append(
+            f"warning: {_events(again)} {_are(again)} left out as duplicate `changed`: run {', '.join(books.left_out.runs)} has sent "
+            f"the same rows under another keyValue, time or id: {'; '.join(books.left_out.examples)}. `--set changed=send` sends them "
+            "once more"
+        )
+    if changed := books.duplicate["changed"] - again:
         found.append(
             f"warning: {_events(changed)} {_are(changed)} left out as duplicate `changed`: sent before with other content (same type, "
             "keyValue and time). Is the new content a correction? `--set changed=send` sends it once more"

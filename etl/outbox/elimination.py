@@ -16,6 +16,7 @@ import duckdb
 import pyarrow as pa
 
 from etl.job.models import Dedupe
+from etl.outbox.reidentified import Reidentified, Senders, described, find
 from etl.sql import fetch, literal
 
 #: What earlier runs have sent (delivered or unknown), one row an event.
@@ -62,6 +63,8 @@ class Eliminated:
     oldest: datetime | None = None
     changed: int = 0  # events sent before under another mapping, with other content
     forgotten: int = 0  # events from before the horizon that would go out
+    reidentified: Reidentified | None = None  # events sent before under another id and another mapping
+    left_out: Reidentified | None = None  # such events that fell out as `changed`
 
 
 def eliminate(
@@ -70,13 +73,15 @@ def eliminate(
     policy: Policy,
     connection: duckdb.DuckDBPyConnection,
     relatives: Sequence[Path] = (),
+    senders: Senders = tuple,
 ) -> Eliminated:
     """Leave in the table `alive` of `connection` the numbers (`n`) of the staged events that go out; say what fell out.
 
     `staged` is a Parquet file of STAGED rows, `sent` files of SENT rows. `relatives` are outboxes that belong together with this plan,
-    of the same places: the run whose rejects it replays, and that run's other replays.
+    of the same places: the run whose rejects it replays, and that run's other replays. `senders` gives the runs that may have sent events
+    of the same rows under other ids.
     """
-    return _Elimination(policy, connection).run(staged, sent, relatives)
+    return _Elimination(policy, connection).run(staged, sent, relatives, senders)
 
 
 class _Elimination:
@@ -85,7 +90,7 @@ class _Elimination:
         self.sql = connection
         self.result = Eliminated()
 
-    def run(self, staged: Path, sent: list[Path], relatives: Sequence[Path]) -> Eliminated:
+    def run(self, staged: Path, sent: list[Path], relatives: Sequence[Path], senders: Senders) -> Eliminated:
         self.sql.execute(
             "CREATE OR REPLACE TABLE alive AS SELECT file_row_number AS n, rule, ordinal, item, instant, id, twin, lane, grp "
             f"FROM read_parquet({literal(str(staged))}, file_row_number = true)"
@@ -105,6 +110,8 @@ class _Elimination:
         self._over_contact_limit()
         self._sample()
         self._sent_before()
+        self._reidentified(staged, senders)
+        self._superseded()
         self._older()
         self._count_stale()
         return self.result
@@ -223,7 +230,7 @@ class _Elimination:
             self._drop(f"SELECT n FROM alive ORDER BY id OFFSET {self.policy.sample}", self.result.filtered, "sample")
 
     def _sent_before(self) -> None:
-        """What the ledger knows: by id, by a group's member, by a twin with other content, by a later cart (RULES §2, 3, 4)."""
+        """What the ledger knows: by id, by a group's member, by a twin with other content (RULES §2, 3)."""
         by_group = (
             "SELECT c.n FROM chains c SEMI JOIN (SELECT grp, chain FROM chains SEMI JOIN held USING (id)) g "
             "ON c.grp = g.grp AND c.chain = g.chain"
@@ -234,6 +241,21 @@ class _Elimination:
             "sent_before",
         )
         self._changed()
+
+    def _reidentified(self, staged: Path, senders: Senders) -> None:
+        """Events of rows that went out already: under this mapping they fall out, under another one a guard asks."""
+        if self.policy.changed == "send":
+            return
+        types = self.policy.types
+        find(staged, types, senders, self.sql)
+        which = "true" if self.policy.changed == "drop" else "same"
+        self.result.left_out = described(staged, types, which, self.sql)
+        self._drop(f"SELECT n FROM again WHERE {which}", self.result.duplicate, "changed")
+        if self.policy.changed == "stop":
+            self.result.reidentified = described(staged, types, "NOT same", self.sql)
+
+    def _superseded(self) -> None:
+        """Carts older than the last one sent to their keyValue."""
         if self.policy.drop_late_carts:
             carts = [str(i) for i, kind in enumerate(self.policy.types) if kind == "cartUpdated"]
             if carts:

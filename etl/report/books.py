@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
+
+
+@dataclass(frozen=True, slots=True)
+class SentOtherwise:
+    """Events that earlier runs have sent under other ids: how many, the runs, and a few of them in words, contact data masked."""
+
+    count: int = 0
+    runs: tuple[str, ...] = ()
+    examples: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -36,6 +45,8 @@ class Books:
     oldest: str | None = None
     changed: int = 0
     forgotten: int = 0
+    reidentified: SentOtherwise = SentOtherwise()  # a guard asks about these
+    left_out: SentOtherwise = SentOtherwise()  # these are among the duplicates `changed`
     lookups: dict[str, dict[str, int]] = field(default_factory=dict)  # of each: `rows` that asked, `found` a partner
     reached: int = 0  # rows that no filter took out
     taken: Counter[str] = field(default_factory=Counter)  # by the number of a rule: of these, the rows that it took
@@ -65,7 +76,7 @@ class Books:
 
     def to_json(self) -> str:
         """Return the books as JSON text."""
-        return json.dumps({f.name: getattr(self, f.name) for f in fields(self)})
+        return json.dumps({f.name: getattr(self, f.name) for f in fields(self)}, default=asdict)
 
     @classmethod
     def from_json(cls, text: str) -> Books:
@@ -73,4 +84,7 @@ class Books:
         raw = json.loads(text)
         for name in ("filtered", "invalid_reasons", "duplicate", "by_type", "taken"):
             raw[name] = Counter(raw.get(name, {}))
+        for name in ("reidentified", "left_out"):
+            found = raw.get(name, {"count": 0, "runs": [], "examples": []})
+            raw[name] = SentOtherwise(found["count"], tuple(found["runs"]), tuple(found["examples"]))
         return cls(**raw)

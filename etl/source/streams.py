@@ -59,6 +59,16 @@ def open_text(item: Input, encoding: str) -> Iterator[Read]:
         raise InputError(f"cannot read {item.shown}: {error.strerror or error}") from error
 
 
+@contextmanager
+def open_bytes(item: Input) -> Iterator[Read]:
+    """Open an input as the bytes that it holds, unpacked and not recoded. Raises InputError, in `read` too, as `open_text` does."""
+    try:
+        with item.open() as file:
+            yield _guarded(item, _unpacked(item, file))
+    except OSError as error:
+        raise InputError(f"cannot read {item.shown}: {error.strerror or error}") from error
+
+
 def _guarded(item: Input, read: Read) -> Read:
     def guarded(size: int) -> bytes:
         with _telling(item):
