@@ -41,7 +41,10 @@ class Earlier:
 
     def __init__(self, place: Place, checkpoint: Checkpoint, plan: Plan) -> None:
         self._place, self._checkpoint, self._plan = place, checkpoint, plan
+        # What the ledger has forgotten has no receipts any more: its horizon is a guard of its own.
+        known = {segment.run for segment in checkpoint.segments()}
         runs = [run for run in checkpoint.runs() if run.state != "planned" and checkpoint.remembers(run.run)]
+        runs = [run for run in runs if not run.merged or run.run in known]
         read = [(run, read_marks(place.run(run.name))) for run in runs]
         self._runs: list[tuple[RunRow, Marks]] = [(run, marks) for run, marks in read if marks is not None]
         self._read: dict[Digest, list[int]] = defaultdict(list)  # what the plan's files are, or have grown from
