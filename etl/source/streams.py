@@ -61,10 +61,17 @@ def open_text(item: Input, encoding: str) -> Iterator[Read]:
 
 @contextmanager
 def open_bytes(item: Input) -> Iterator[Read]:
-    """Open an input as the bytes that it holds, unpacked and not recoded. Raises InputError, in `read` too, as `open_text` does."""
+    """Open an input as the bytes that it holds: text unpacked and not recoded, Parquet as it is.
+
+    Raises InputError, in `read` too, as `open_text` does.
+    """
     try:
         with item.open() as file:
-            yield _guarded(item, _unpacked(item, file))
+            is_parquet = file.read(4) == b"PAR1"
+            file.seek(0)
+            with _telling(item):
+                read = file.read if is_parquet else unpacked(item.shown, file)
+            yield _guarded(item, read)
     except OSError as error:
         raise InputError(f"cannot read {item.shown}: {error.strerror or error}") from error
 
