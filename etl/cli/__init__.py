@@ -15,7 +15,7 @@ from etl import __version__
 from etl.errors import ClickreplayError, Exit
 
 _COMMANDS = {
-    "check": ("etl.cli.check", "Say every mistake of a job file, without reading data."),
+    "check": ("etl.cli.check", "Say every mistake of a job file, and what is wrong with its inputs."),
     "plan": ("etl.cli.plan", "Read the inputs and write the outbox: everything but the posting."),
     "run": ("etl.cli.run", "Go on with what was cut, then plan and post what is new."),
     "status": ("etl.cli.status", "Show the runs of a job, also while one is at work."),

@@ -192,6 +192,13 @@ def zone(value: object) -> str:
     return found
 
 
+def time_format(value: object) -> object:
+    """Return a format of times; ValueError for a text that has no directive, by which every time would be invalid."""
+    if isinstance(value, str) and "%" not in value:
+        raise ValueError(f"expected a format such as '%d.%m.%Y %H:%M', found {shown(value)}: it has no %")
+    return value
+
+
 def transform(value: object) -> object:
     """Return a Python file and the name of a function in it."""
     expected = "a Python file and a function in it, such as shop.py:clean"

@@ -65,7 +65,9 @@ class Time(Section):
 
     column: Expr = Field(description="a column or an SQL expression")
     zone: Annotated[str, BeforeValidator(checks.zone)] = "UTC"
-    format: str | None = Field(default=None, description="a format such as '%d.%m.%Y %H:%M'")
+    format: Annotated[str | None, BeforeValidator(checks.time_format)] = Field(
+        default=None, description="a format such as '%d.%m.%Y %H:%M'"
+    )
 
     @classmethod
     def _open(cls, value: object) -> object:

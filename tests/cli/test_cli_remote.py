@@ -82,7 +82,7 @@ def test_what_is_missing_or_refused_is_exit_4_and_says_which(shop: Shop, lake: B
     assert ended.exit == 4
     assert "s3://lake/night/*.csv" in ended.err
     checked = shop.call("check", as_json=False)
-    assert (checked.exit, "columns not checked: no input" in checked.out) == (0, True), checked
+    assert (checked.exit, "columns not checked: no input" in checked.out) == (4, True), checked
     lake.put("night/a.csv", table(1))
     shop.environment |= {"AWS_NO_SIGN_REQUEST": "yes"}
     ended = shop.call("run")
