@@ -176,7 +176,10 @@ def connect(path: Path, job: str, destination: str, *, read_only: bool) -> sqlit
 
 def _judge(database: sqlite3.Connection, path: Path, job: str, destination: str) -> dict[str, str]:
     if database.execute("PRAGMA application_id").fetchone()[0] != _APPLICATION:
-        raise StateError(f"{path} is not a checkpoint of clickreplay", hint="name another state folder with --state")
+        raise StateError(
+            f"{path} is not a checkpoint of clickreplay",
+            hint="put the checkpoint of this state folder back from a backup",
+        )
     version = _version(database)
     if version > VERSION:
         raise StateError(

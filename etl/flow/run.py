@@ -341,24 +341,23 @@ class Caller:
         if run.state == "planned" and (stopped := self._guard(run)):
             return self._summary(checkpoint, run, stopped)
         try:
-            stopped = self._withdraw(checkpoint, run)
-        except InputError as error:  # without its lists of contacts nobody knows for whom nothing may go
+            return self._posted(checkpoint, run)
+        except ClickreplayError as error:  # whatever it is: what has left until now is told with it
             return self._broken(checkpoint, run, error)
-        if stopped:
+
+    def _posted(self, checkpoint: Checkpoint, run: RunRow) -> Summary:
+        if stopped := self._withdraw(checkpoint, run):
             return self._summary(checkpoint, run, stopped)
         if self._pending(checkpoint, run) == 0:
             return self._ended(checkpoint, run, None)
         if self.left == 0:
             stop = Stop("limit", "--limit is reached; run the same command again to go on")
             return self._summary(checkpoint, run, None, stop=stop, exit_code=Exit.AGAIN)
-        try:
-            checkpoint.update_run(run.run, state="open", method=self.job.delivery.method)
-            with open_target(self.job, self.place, self.talk.say) as target:
-                if warning := over_the_limit(self.job.delivery.method, self.job.delivery.rate):
-                    self.talk.say(f"warning: {warning}")
-                result = self._deliver(checkpoint, run, target)
-        except ClickreplayError as error:
-            return self._broken(checkpoint, run, error)
+        checkpoint.update_run(run.run, state="open", method=self.job.delivery.method)
+        with open_target(self.job, self.place, self.talk.say) as target:
+            if warning := over_the_limit(self.job.delivery.method, self.job.delivery.rate):
+                self.talk.say(f"warning: {warning}")
+            result = self._deliver(checkpoint, run, target)
         return self._ended(checkpoint, run, result)
 
     def _broken(self, checkpoint: Checkpoint, run: RunRow, error: ClickreplayError) -> Summary:

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from etl.delivery.checkpoint import Checkpoint, RunRow
 from etl.errors import Exit
-from etl.flow.state import Place
+from etl.flow.state import Place, storing
 from etl.flow.told import warnings_of
 from etl.job.models import Job
 from etl.report.books import Books
@@ -36,7 +36,8 @@ def books_of(place: Place, checkpoint: Checkpoint, run: RunRow) -> Books:
 
 
 def _types_of(place: Place, run: RunRow, seqs: Sequence[int]) -> Counter[str]:
-    types = pq.read_table(place.outbox(run.name), columns=["type"])["type"]
+    with storing(place):
+        types = pq.read_table(place.outbox(run.name), columns=["type"])["type"]
     return Counter(types.take(list(seqs)).to_pylist())
 
 
@@ -71,7 +72,7 @@ def summarise(
         unsent,
         delivered=counts.delivered,
         rejected=counts.rejected,
-        unknown=counts.unknown,
+        unknown=counts.unknown + counts.sent,  # what has left and has no verdict, where a call had to end at once
         resent=run.resent,
         requests=run.requests,
         seconds=run.seconds,

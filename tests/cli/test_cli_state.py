@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sqlite3
@@ -355,3 +356,52 @@ def test_a_folder_where_a_file_should_be(name: str, shop: Shop, record: Records)
     (place_of(shop) / name).mkdir()
     ended = shop.call("run")
     assert (ended.exit, ended.json["guard"], record().accepted()) == (5, "state", 1)
+
+
+# What is said when the disk fails
+
+
+def test_books_of_a_full_disk_say_what_left(shop: Shop, record: Records) -> None:
+    """The state is on a small disk that fills up while events are posted: what left has no verdict, and is unknown in the JSON."""
+    shop.write(pages(3000))
+    state = shop.folder / ".clickreplay"
+    state.mkdir()
+    script = 'mount -t tmpfs -o size=3m none "$1" || exit 99; shift; exec "$@"'
+    command = ["unshare", "-m", "sh", "-c", script, "sh", str(state), *shop.arguments("run", "--json")]
+    try:
+        ended = subprocess.run(command, env=shop.env, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        pytest.skip("no unshare here")
+    if ended.returncode in (1, 99) and "Traceback" not in ended.stderr:
+        pytest.skip(f"no mounts here: {ended.stderr}")
+    said = json.loads(ended.stdout)
+    assert (ended.returncode, said["guard"]) == (5, "state"), ended.stderr
+    assert said["events"] == 3000 == said["delivered"] + said["rejected"] + said["unknown"] + said["pending"]
+    accepted = record().accepted()
+    assert 0 < said["delivered"] <= accepted <= said["delivered"] + said["unknown"]
+    assert "--state" not in ended.stderr
+
+
+def test_a_damaged_outbox_is_said_with_the_books(shop: Shop, record: Records) -> None:
+    shop.write(pages(9))
+    shop.call("run", "--limit", "4")
+    (outbox,) = (place_of(shop) / "runs").glob("*/outbox.parquet")
+    outbox.write_bytes(outbox.read_bytes()[:300])
+    ended = shop.call("run")
+    assert (ended.exit, ended.json["guard"], record().accepted()) == (5, "state", 4)
+    assert (ended.json["delivered"], ended.json["pending"]) == (4, 5)
+    assert "--state" not in ended.err
+    assert "nothing was sent" not in ended.err
+
+
+def test_another_place_is_advised_only_where_nothing_is_known(shop: Shop, record: Records, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    shop.write(pages(3))
+    assert "--state" in shop.call("run", "--state", str(tmp_path / "file" / "state")).err
+    shop.call("run")
+    ledger_folder = place_of(shop) / "ledger"
+    shutil.rmtree(ledger_folder)
+    ledger_folder.write_text("x")
+    said = shop.call("run").err
+    assert "--state" not in said
+    assert "what was sent stays known" in said
