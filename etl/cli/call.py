@@ -156,8 +156,11 @@ def _both(one: Callable[[_T], None], other: Callable[[_T], None]) -> Callable[[_
 
 @contextmanager
 def _drained_by_signals(stop: StopFlag) -> Iterator[None]:
-    """SIGINT and SIGTERM ask for a drain; the second one ends it at once (RULES §6)."""
-    before = {number: signal.signal(number, lambda *_: stop.request()) for number in (signal.SIGINT, signal.SIGTERM)}
+    """SIGINT, SIGTERM and SIGHUP ask for a drain; the second one ends it at once. A SIGHUP that `nohup` ignores stays so."""
+    asked = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        asked.append(signal.SIGHUP)
+    before = {number: signal.signal(number, lambda *_: stop.request()) for number in asked}
     try:
         yield
     finally:

@@ -27,7 +27,7 @@ from etl.errors import StateError
 Seqs = npt.NDArray[np.int64]
 OnUnknown = Literal["resend", "hold"]
 
-#: An event whose outcome was unknown this often stays unknown for good, whatever `on_unknown` says.
+#: An event whose outcome was unknown this often, other events getting through meanwhile, stays unknown for good.
 DOUBTS_AT_MOST = 5
 
 
@@ -118,7 +118,10 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """What a request did to events that it carried. `doubt`: it ended without a verdict; `left`: it left, or may have."""
+    """What a request did to events that it carried. `doubt`: it ended without a verdict; `left`: it left, or may have.
+
+    `strikes` and `calls` are what it adds to the tries in vain; `final`: an unknown event is never sent again.
+    """
 
     seqs: Sequence[int]
     state: State
@@ -126,11 +129,24 @@ class Ruling:
     detail: str | None = None
     doubt: bool = False
     left: bool = True
+    strikes: int = 0
+    calls: int = 0
+    final: bool = False
 
     @property
     def no_copy(self) -> bool:
         """True where the API surely has no copy by this request: it did not leave, or was refused for now."""
         return not self.left or (not self.doubt and self.state in (State.UNKNOWN, State.RETRY))
+
+
+@dataclass(frozen=True, slots=True)
+class Tries:
+    """How often an event was tried in vain (table `events`)."""
+
+    doubts: int = 0
+    strikes: int = 0
+    calls: int = 0
+    since: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +187,8 @@ _INTENTS = (
 )
 # What never left was no send, what was surely not taken no repeat. `doubts` on the right is the count before this request.
 _RULING = (
-    "UPDATE events SET state = ?, status = ?, detail = ?, doubts = doubts + ?, sends = sends - ?, "
+    "UPDATE events SET state = ?, status = ?, detail = ?, doubts = doubts + ?, strikes = strikes + ?, calls = calls + ?, "
+    "since = coalesce(since, ?), final = max(final, ?), sends = sends - ?, "
     "resent = resent - (? AND doubts > 0), at = ? WHERE run = ? AND "
 )
 _RULING_OF_ONE = f"{_RULING} seq = ?"
@@ -190,7 +207,8 @@ def _joined(rulings: Sequence[Ruling]) -> Iterator[Ruling]:
     """Yield rulings that say the same as one: each statement gives way to the senders' threads, and waits for its turn."""
     alike: dict[tuple[Any, ...], list[int]] = {}
     for r in rulings:
-        alike.setdefault((r.state, r.status, r.detail, r.doubt, r.left), []).extend(r.seqs)
+        said = (r.state, r.status, r.detail, r.doubt, r.left, r.strikes, r.calls, r.final)
+        alike.setdefault(said, []).extend(r.seqs)
     for said, seqs in alike.items():
         yield Ruling(seqs, *said)
 
@@ -366,7 +384,8 @@ class Checkpoint:
             found = {int(run): int(count) for run, count in cursor}
             for run in found:
                 self._database.execute(
-                    "UPDATE events SET state = 4, doubts = doubts + 1, detail = ? WHERE run = ? AND state = 1",
+                    "UPDATE events SET state = 4, doubts = doubts + 1, strikes = strikes + 1, detail = ? "
+                    "WHERE run = ? AND state = 1",
                     (_CUT, run),
                 )
         return found
@@ -401,7 +420,8 @@ class Checkpoint:
         one = len(r.seqs) == 1
         self._database.execute(
             _RULING_OF_ONE if one else _RULING_OF_MANY,
-            (r.state, r.status, r.detail, r.doubt, not r.left, r.no_copy, now, run,
+            (r.state, r.status, r.detail, r.doubt, r.strikes, r.calls, now if r.strikes or r.calls else None, r.final,
+             not r.left, r.no_copy, now, run,
              r.seqs[0] if one else json.dumps(list(r.seqs))),
         )  # fmt: skip
 
@@ -433,7 +453,7 @@ class Checkpoint:
             touched = self._database.execute(
                 "INSERT INTO events (run, seq, state, sends, doubts, detail, at) "
                 "SELECT ?, value, 4, 1, 1, ?, ? FROM json_each(?) WHERE true ON CONFLICT (run, seq) DO UPDATE "
-                "SET state = 4, sends = sends + 1, doubts = doubts + 1, resent = resent + (doubts > 0), "
+                "SET state = 4, sends = sends + 1, doubts = doubts + 1, strikes = strikes + 1, resent = resent + (doubts > 0), "
                 "detail = excluded.detail, at = excluded.at WHERE state IN (4, 5)",
                 (run, _STOPPED, now, seqs),
             ).rowcount
@@ -456,10 +476,10 @@ class Checkpoint:
                 "INSERT INTO events (run, seq, state, detail, at) VALUES (?, ?, 6, ?, ?) "
                 "ON CONFLICT (run, seq) DO UPDATE SET "
                 "state = CASE state WHEN 5 THEN 6 ELSE state END, "
-                "doubts = CASE state WHEN 4 THEN max(doubts, ?) ELSE doubts END, "
+                "final = max(final, state = 4), "
                 "detail = CASE state WHEN 4 THEN 'held: ' || excluded.detail ELSE excluded.detail END, "
                 "at = excluded.at WHERE state IN (4, 5)",
-                ((run, int(seq), reason, now, DOUBTS_AT_MOST) for seq in seqs),
+                ((run, int(seq), reason, now) for seq in seqs),
             )
 
     def forget_answers(self, run: int, seqs: Iterable[int] | None = None) -> int:
@@ -527,12 +547,23 @@ class Checkpoint:
 
     def settled(self, run: int, on_unknown: OnUnknown) -> Seqs:
         """Return, in order, the events of a run that must not be sent (again)."""
-        doubts = DOUBTS_AT_MOST if on_unknown == "resend" else 0
-        return self._seqs("state IN (2, 3, 6) OR state = 4 AND doubts >= ?", run, doubts)
+        return self._seqs(
+            "state IN (2, 3, 6) OR state = 4 AND (final OR ? OR min(doubts, strikes) >= ?)",
+            run, on_unknown == "hold", DOUBTS_AT_MOST,
+        )  # fmt: skip
 
     def doubts(self, run: int) -> dict[int, int]:
         """Return how often the outcome of an event was unknown, for the events that stand so or may go again."""
         return dict(self._rows("SELECT seq, doubts FROM events WHERE run = ? AND state IN (4, 5) AND doubts > 0", run))
+
+    def tries(self, run: int) -> dict[int, Tries]:
+        """Return what was tried in vain, for the events that may go again."""
+        rows = self._rows(
+            "SELECT seq, doubts, strikes, calls, since FROM events "
+            "WHERE run = ? AND state IN (4, 5) AND (doubts > 0 OR strikes > 0 OR calls > 0)",
+            run,
+        )
+        return {seq: Tries(*found) for seq, *found in rows}
 
     def remembered(self, run: int) -> Seqs:
         """Return, in order, the events of a run that the API has or may have: what the ledger must know (RULES §10)."""

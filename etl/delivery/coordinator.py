@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 
 from etl.delivery.answers import Answer, Outcome
 from etl.delivery.breaker import Breaker
-from etl.delivery.checkpoint import DOUBTS_AT_MOST, Checkpoint, Ruling, State
+from etl.delivery.checkpoint import Checkpoint, Ruling, State, Tries
 from etl.delivery.claims import Claims
 from etl.delivery.endpoint import Endpoint
 from etl.delivery.exchange import Exchange
@@ -29,7 +29,7 @@ from etl.delivery.method import Method, Reading
 from etl.delivery.outbox import Outbox
 from etl.delivery.parcel import Parcel
 from etl.delivery.rate import RateLimiter
-from etl.delivery.retry import SLOWER, Fatal, Verdict, fatal, refused_by, without_answer
+from etl.delivery.retry import SLOWER, Fatal, Verdict, ended, fatal, is_spent, refused_by, without_answer
 from etl.delivery.sender import Done, Senders
 from etl.delivery.settings import Progress, Result, Settings, Stopped
 from etl.delivery.stop import StopFlag
@@ -40,10 +40,8 @@ _MEANWHILE = 0.001  # seconds that a first outcome waits for others: a round for
 _TICK = 0.5  # seconds between two looks at the clock, and two reports, when nothing happens
 _GRACE = 1.0  # seconds that a thread has to hand back an exchange whose time is up, when the run ends
 _AGAIN = "run the same command again to go on"
-_TOO_MANY = 429  # a matter of the pace, not of the event
 _CLOCK_STEP = 1.0  # seconds by which the clock on the wall must jump to be looked at again
 _LONGEST_WAIT = 900.0  # seconds that a run waits for its window to open (RULES §7)
-_REFUSALS = 20  # times that an event may be refused for now while others get through: then it is a dead letter
 _STRANGE_ANSWERS = 3  # answers in a row that do not match their request, after which the run stops (RULES §6)
 
 
@@ -67,7 +65,7 @@ class Coordinator:
         self._method = method
         self._url = settings.api.rstrip("/") + method.path
         now = self._clock()
-        self._lanes = Lanes(outbox.places(checkpoint.settled(run, settings.on_unknown)), checkpoint.doubts(run))
+        self._lanes = Lanes(outbox.places(checkpoint.settled(run, settings.on_unknown)), checkpoint.tries(run))
         self._claims = Claims(checkpoint, run, self._lanes, len(outbox), method.max_events, settings.rate, now)
         self._pace = RateLimiter(settings.rate, settings.bulk, now)
         self._breaker = Breaker(settings.concurrency, settings.patience)
@@ -231,7 +229,10 @@ class Coordinator:
             places = self._lanes.take(now, most, self._fresh_left(), parcel.load)
             if not places:
                 break
-            self._tally.tried += sum(place.tries == 1 for place in places)
+            for place in places:
+                if place.tries == 1:
+                    self._tally.tried += 1
+                    place.seen = self._through - self._breaker.healthy
             chosen.append(Exchange(places, parcel.wrapped(), now, self._pace.take(now, len(places))))
         return chosen
 
@@ -301,7 +302,7 @@ class Coordinator:
         del self._in_flight[exchange]
         self._overdue.discard(exchange)
         now = self._clock()
-        wrong = fatal(outcome, self._url, ever_through=self._breaker.ever_through)
+        wrong = fatal(outcome, self._url, ever_through=self._tally.delivered > 0)
         if wrong is not None:
             self._refuse(exchange, outcome, wrong)
             return
@@ -352,7 +353,7 @@ class Coordinator:
     def _refuse(self, exchange: Exchange, outcome: Outcome, wrong: Fatal) -> None:
         """Stop the run; the events themselves are not to blame, and wait for the next call."""
         verdicts = [refused_by(outcome, wrong)] * len(exchange.places)
-        self._rule(exchange, verdicts, left=exchange.left_at is not None)
+        self._rule(exchange, verdicts, left=exchange.left_at is not None, counts=False)
         self._refused(wrong)
 
     def _refused(self, wrong: Fatal) -> None:
@@ -367,55 +368,68 @@ class Coordinator:
         left: bool,
         at_once: bool = False,
         held_until: float = 0.0,
+        counts: bool = True,
     ) -> None:
         """Say what becomes of each event: its turn is over, or it goes again (`at_once`, or after a while)."""
         if not left:
             self._uncounted_requests -= 1
             self._pace.stayed(exchange.departure)
         now = self._clock()
-        rulings: dict[tuple[int, bool], tuple[Verdict, list[int]]] = {}
+        rulings: dict[tuple[int, bool, int, int, bool], tuple[Verdict, list[int]]] = {}
         for place, said in zip(exchange.places, verdicts, strict=True):
-            verdict = said if at_once else self._bounded(place, said)
             was_unknown = place.doubts > 0
-            kind = (id(verdict), was_unknown)
+            strikes, calls = (0, 0) if at_once or not counts else self._count(place, said)
+            if said.state is State.UNKNOWN:
+                place.doubts += 1
+                self._claims.doubt(place.seq)
+            tries = Tries(place.doubts, place.strikes, place.calls, place.since)
+            over = said.state is State.REJECTED or (strikes + calls > 0 and is_spent(tries, said.state, time.time()))
+            verdict = ended(said, tries) if over else said
+            kind = (id(said), was_unknown, strikes, calls, over)
             if kind in rulings:
                 rulings[kind][1].append(place.seq)
             else:
                 rulings[kind] = (verdict, [place.seq])
-            if verdict.state is State.UNKNOWN:
-                place.doubts += 1
-                self._claims.doubt(place.seq)
-            if self._goes_again(place, verdict.state):
+            if not over and self._goes_again(said.state):
                 self._lanes.again(place, now if at_once else max(held_until, now + self._backoff(place)))
             else:
                 self._lanes.done(place)
-        for (_, was_unknown), (verdict, seqs) in rulings.items():
-            if was_unknown and (not left or verdict.state is State.RETRY):
+        said_of = {id(said): said for said in verdicts}
+        for (said_id, was_unknown, strikes, calls, over), (verdict, seqs) in rulings.items():
+            said = said_of[said_id]
+            surely_not = said.state in (State.RETRY, State.REJECTED)
+            if was_unknown and (not left or surely_not):
                 self._uncounted_resent -= len(seqs)  # surely no second copy
-            # Refused for now says nothing of the tries before: an event that may be there already stays so.
-            state = State.UNKNOWN if verdict.state is State.RETRY and was_unknown else verdict.state
-            doubt = verdict.state is State.UNKNOWN
-            self._rulings.append(Ruling(seqs, state, verdict.status, verdict.detail, doubt, left))
+            # A refusal says nothing of the tries before: an event that may be there already stays so.
+            state = State.UNKNOWN if surely_not and was_unknown else verdict.state
+            doubt = said.state is State.UNKNOWN
+            final = over and state is State.UNKNOWN
+            self._rulings.append(
+                Ruling(seqs, state, verdict.status, verdict.detail, doubt, left, strikes, calls, final)
+            )
             self._tally.move(State.UNKNOWN if was_unknown else None, state, len(seqs))
 
-    def _bounded(self, place: Place, said: Verdict) -> Verdict:
-        """Return the verdict of an event that is refused again and again while others get through: it will not pass either."""
-        if said.state is not State.RETRY or said.status is None or said.status == _TOO_MANY:
-            return said
-        if self._through > place.seen:
-            place.seen = self._through
-            place.refusals += 1
-        if place.refusals < _REFUSALS:
-            return said
-        return Verdict(
-            State.REJECTED,
-            said.status,
-            f"refused {place.refusals} times, others got through: {said.detail or ''}".strip(": "),
-        )
+    def _count(self, place: Place, said: Verdict) -> tuple[int, int]:
+        """Count a try in vain: as a strike where others got through meanwhile, else once in a call. Return what is new.
 
-    def _goes_again(self, place: Place, state: State) -> bool:
+        A connection that was not made says nothing of the event.
+        """
+        if said.state not in (State.RETRY, State.UNKNOWN) or (said.state is State.RETRY and said.status is None):
+            return 0, 0
+        strikes = int(said.own or self._through > place.seen)
+        calls = int(not strikes and not place.counted)
+        if strikes:
+            place.seen = self._through
+        place.counted = place.counted or bool(calls)
+        place.strikes += strikes
+        place.calls += calls
+        if place.since is None and (strikes or calls):
+            place.since = time.time()
+        return strikes, calls
+
+    def _goes_again(self, state: State) -> bool:
         if state is State.UNKNOWN:
-            return self._settings.on_unknown == "resend" and place.doubts < DOUBTS_AT_MOST
+            return self._settings.on_unknown == "resend"
         return state is State.RETRY
 
     def _backoff(self, place: Place) -> float:

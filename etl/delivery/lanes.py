@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import heapq
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+
+from etl.delivery.checkpoint import Tries
 
 # How many events of busy lanes one look may pass over: the coordinator has answers to attend to meanwhile.
 _LOOK = 20_000
@@ -16,7 +18,7 @@ Load = Callable[[int], bool]
 
 @dataclass(slots=True, eq=False)
 class Place:
-    """An event on its way: where it stands, how often this call has tried it, how often its outcome was unknown.
+    """An event on its way: where it stands, how often this call has tried it, how often it was in vain in all (`Tries`).
 
     `company` is how many events the request that carries it next may have in all, None for any number: it falls by half
     each time that the API refuses a request as a whole.
@@ -26,9 +28,12 @@ class Place:
     lane: int
     tries: int = 0
     doubts: int = 0
+    strikes: int = 0
+    calls: int = 0
+    since: float | None = None
     company: int | None = None
-    refusals: int = 0  # for now, while others got through
-    seen: int = 0  # how many had got through by the last of them
+    counted: bool = False  # in this call, while nothing got through
+    seen: int = 0  # how many requests had got through when it was last in vain
 
 
 class _Line:
@@ -66,9 +71,9 @@ class Lanes:
     it) or `again` (it will be tried once more, and its lane waits for it). Times are the caller's, in seconds.
     """
 
-    def __init__(self, places: Iterator[tuple[int, int]], doubts: dict[int, int] | None = None) -> None:
+    def __init__(self, places: Iterator[tuple[int, int]], tries: Mapping[int, Tries] | None = None) -> None:
         self._places = places
-        self._doubts = doubts or {}
+        self._tries = tries or {}
         # A lane is busy while it is in here: how many of its events are in a request now; 0 while one of them is ready
         # to go or is to be tried again.
         self._under_way: dict[int, int] = {}
@@ -214,4 +219,7 @@ class Lanes:
             self._next = next(self._places, None)
 
     def _place(self, seq: int, key: int) -> Place:
-        return Place(seq, key, doubts=self._doubts.pop(seq, 0)) if self._doubts else Place(seq, key)
+        past = self._tries.get(seq)
+        return (
+            Place(seq, key) if past is None else Place(seq, key, 0, past.doubts, past.strikes, past.calls, past.since)
+        )

@@ -23,6 +23,9 @@ from etl.masking import snippet
 _MINUTE = 60_000_000  # µs
 _MINUTES_KEPT = 100_000
 
+_REFUSALS = frozenset({
+    "OCCURRED_DATE_IS_REQUIRED", "INCORRECT_OCCURRED_DATE_FORMAT", "OCCURRED_TIME_TOO_DEPTH", "OCCURRED_TIME_IN_FUTURE",
+})  # fmt: skip
 _ACCEPTED, _SERVER_ERROR, _SEGMENTATION = "ACCEPTED", "SERVER_ERROR", "EVENT_SEGMENTATION_DISABLED"
 
 
@@ -96,7 +99,11 @@ def _verdict(status: str, http: int) -> Verdict:
         return Verdict(State.DELIVERED, http)
     if status in (_SERVER_ERROR, _SEGMENTATION):
         return Verdict(State.RETRY, http, status)
-    return Verdict(State.REJECTED, http, snippet(status.encode()))
+    if status in _REFUSALS:
+        return Verdict(State.REJECTED, http, status)
+    return Verdict(
+        State.UNKNOWN, http, f"a status that the API does not document: {snippet(status.encode())}", own=True
+    )
 
 
 def _statuses(body: bytes, count: int) -> list[str] | None:

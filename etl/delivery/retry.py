@@ -1,27 +1,36 @@
-"""What an outcome means for an event, and what it means for the whole run (RULES §6)."""
+"""Which outcome an answer is for an event and for the whole run, and when an event that was tried in vain ends."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from etl.delivery.answers import Answer, Cause, Failure, Outcome
-from etl.delivery.checkpoint import State
+from etl.delivery.checkpoint import DOUBTS_AT_MOST, State, Tries
 from etl.masking import snippet
 
 #: Refused for now: surely not accepted, safe to retry.
 FOR_NOW = frozenset({408, 429, 503})
 #: Answers by which the server asks for a lower pace.
 SLOWER = frozenset({429, 503})
+#: Answers of a wrong address, as long as nothing has got through: not of the API, or of another method of it.
+_ADDRESS = frozenset({404, 405, 406, 407, 410, 411, 415})
+#: Tries in vain after which an event ends, and how long they take at least where nothing else got through meanwhile.
+REFUSALS_AT_MOST = 20
+_A_DAY = 86400.0
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What an outcome means for one event: DELIVERED, REJECTED, UNKNOWN or RETRY."""
+    """What an outcome means for one event: DELIVERED, REJECTED, UNKNOWN or RETRY.
+
+    `own`: the API speaks of this event, so that it is no outage.
+    """
 
     state: State
     status: int | None = None
     detail: str | None = None
+    own: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +39,27 @@ class Fatal:
 
     reason: str
     hint: str
+
+
+def is_spent(tries: Tries, state: State, now: float) -> bool:
+    """Return whether an event that was tried in vain once more (`state` RETRY or UNKNOWN) is not tried again.
+
+    Tries while others got through count in full. An outage uses up nobody's: while nothing gets through, a call counts
+    one try of an event at most, and what was counted so ends an event after a day at the earliest.
+    """
+    most = DOUBTS_AT_MOST if state is State.UNKNOWN and tries.doubts >= DOUBTS_AT_MOST else REFUSALS_AT_MOST
+    aged = tries.since is not None and now - tries.since >= _A_DAY
+    return tries.strikes >= most or (aged and tries.strikes + tries.calls >= most)
+
+
+def ended(verdict: Verdict, tries: Tries) -> Verdict:
+    """Return the verdict of an event that is not tried again: unknown where it may be there from an earlier try."""
+    if verdict.state is State.UNKNOWN or tries.doubts > 0:
+        return replace(verdict, state=State.UNKNOWN)
+    if verdict.state is not State.RETRY:
+        return verdict
+    detail = f"refused for now {tries.strikes + tries.calls} times: {verdict.detail or ''}".strip(": ")
+    return Verdict(State.REJECTED, verdict.status, detail)
 
 
 def judge(status: int, *, doubted: bool) -> State:
@@ -51,6 +81,8 @@ def verdict(answer: Answer, *, doubted: bool) -> Verdict:
     if answer.accepts and answer.unreadable is not None:
         return Verdict(State.UNKNOWN, answer.status, answer.unreadable)
     state = judge(answer.status, doubted=doubted)
+    if answer.status == 404 or (answer.status == 403 and answer.is_page):
+        state = State.RETRY  # of something between, that knows the API no more for a while
     said = None if state is State.DELIVERED else answer.unreadable or snippet(answer.body)
     return Verdict(state, answer.status, said)
 
@@ -68,18 +100,24 @@ def without_answer(failure: Failure) -> Verdict:
 
 
 def fatal(outcome: Outcome, url: str, *, ever_through: bool) -> Fatal | None:
-    """Return what makes it useless to go on, if anything; `ever_through` when this call has got something through."""
+    """Return what makes it useless to go on, if anything; `ever_through` when this run has got something through."""
     if isinstance(outcome, Failure):
         return _fatal_failure(outcome, url, ever_through=ever_through)
     status = outcome.status
     if status == 401:
         return Fatal("the API refused the key (401)", "check the key; one that was not used for 90 days is disabled")
-    if status == 403:
+    if status == 403 and not (outcome.is_page and ever_through):
+        if outcome.is_page:
+            return Fatal(
+                f"{url} answers with a web page (403): a firewall or a proxy between, not the API",
+                "check delivery.api, and what stands between (a firewall, a proxy): let this machine through",
+            )
         return Fatal(
             "the key has no right to send events (403)", "give the key the right to events in the account's settings"
         )
-    if status == 404:
-        return Fatal(f"there is no such method at {url} (404)", "check delivery.api")
+    if status in _ADDRESS and not ever_through:
+        what = "there is no such method at" if status == 404 else "no event may be posted to"
+        return Fatal(f"{what} {url} ({status})", "check delivery.api, and what stands between (a proxy, a login)")
     if 300 <= status < 400:
         host = urlsplit(outcome.location or "").netloc.rpartition("@")[2]
         where = f" to {host}" if host else ""

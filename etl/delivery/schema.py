@@ -27,6 +27,10 @@ One SQLite file a destination. Any SQLite client may ask it questions, also whil
             sends   requests that carried it and left, or may have
             doubts  how many of them ended without a verdict
             resent  how many of them were sent after a doubt: each may stand twice in the API
+            strikes tries in vain while others got through, or that a kill has cut
+            calls   calls in which it was tried in vain while nothing got through
+            since   when the first of these was, seconds since 1970
+            final   1 where an unknown event is never sent again
             status  the last HTTP status, null where there was none
             detail  the answer's text, the cause, or the reason of the withdrawal; contact data is masked
             at      when the row changed last, seconds since 1970
@@ -89,6 +93,10 @@ CREATE TABLE events (
     sends INTEGER NOT NULL DEFAULT 0,
     doubts INTEGER NOT NULL DEFAULT 0,
     resent INTEGER NOT NULL DEFAULT 0,
+    strikes INTEGER NOT NULL DEFAULT 0,
+    calls INTEGER NOT NULL DEFAULT 0,
+    since REAL,
+    final INTEGER NOT NULL DEFAULT 0,
     status INTEGER,
     detail TEXT,
     at REAL NOT NULL,
@@ -209,6 +217,9 @@ def _see_older(database: sqlite3.Connection) -> None:
     if version < 2:
         database.execute("CREATE TEMP VIEW runs AS SELECT *, NULL AS of FROM main.runs")
     if version < 3:
+        database.execute(
+            "CREATE TEMP VIEW events AS SELECT *, doubts AS strikes, 0 AS calls, NULL AS since, 0 AS final FROM main.events"
+        )
         database.execute("CREATE TEMP VIEW segments AS SELECT *, NULL AS bytes, NULL AS digest FROM main.segments")
 
 
@@ -223,6 +234,12 @@ def _renew(database: sqlite3.Connection) -> None:
             database.execute("INSERT INTO renewed SELECT *, NULL FROM runs")
             database.execute("DROP TABLE runs")
             database.execute("ALTER TABLE renewed RENAME TO runs")
+        for column in (
+            "strikes INTEGER NOT NULL DEFAULT 0", "calls INTEGER NOT NULL DEFAULT 0", "since REAL",
+            "final INTEGER NOT NULL DEFAULT 0",
+        ):  # fmt: skip
+            database.execute(f"ALTER TABLE events ADD COLUMN {column}")
+        database.execute("UPDATE events SET strikes = doubts WHERE doubts > 0")
         database.execute("ALTER TABLE segments ADD COLUMN bytes INTEGER")
         database.execute("ALTER TABLE segments ADD COLUMN digest TEXT")
         database.execute(_TABLES[_TABLES.index("CREATE TABLE passing") :])

@@ -23,8 +23,9 @@ _LOOK = 0.5
 
 def main() -> int:
     """Serve as stdin says; 0 after a clean stop, 2 when it could not start."""
-    # Ctrl-C is for the parent, which still has answers to wait for; its end is ours.
+    # Ctrl-C and a terminal that hangs up are for the parent, which still has answers to wait for; its end is ours.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     line = sys.stdin.readline()
     if not line:
         return 0

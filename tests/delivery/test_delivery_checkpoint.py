@@ -54,6 +54,8 @@ def test_a_file_of_the_first_version_is_read_as_it_is_and_renewed_when_it_is_wri
             f"PRAGMA legacy_alter_table = ON; ALTER TABLE runs RENAME TO newer; {made};"
             f"INSERT INTO runs SELECT {columns} FROM newer; DROP TABLE newer;"
             "ALTER TABLE segments DROP COLUMN bytes; ALTER TABLE segments DROP COLUMN digest; DROP TABLE passing;"
+            "ALTER TABLE events DROP COLUMN strikes; ALTER TABLE events DROP COLUMN calls;"
+            "ALTER TABLE events DROP COLUMN since; ALTER TABLE events DROP COLUMN final;"
             "DELETE FROM meta WHERE key = 'serial';"
             "PRAGMA user_version = 1; UPDATE meta SET value = '1' WHERE key = 'version';"
         )

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etl.delivery import lanes as module
+from etl.delivery.checkpoint import Tries
 from etl.delivery.lanes import Lanes, Place
 
 Keys = st.lists(st.integers(0, 6), max_size=80)
@@ -84,7 +85,7 @@ def test_the_number_of_events_not_tried_before_can_be_limited_and_retries_go_on(
 
 
 def test_an_event_knows_how_often_its_outcome_was_unknown() -> None:
-    lanes = Lanes(iter(enumerate([1, 2])), {1: 3})
+    lanes = Lanes(iter(enumerate([1, 2])), {1: Tries(doubts=3)})
     assert [place.doubts for place in lanes.take(0, 2)] == [0, 3]
 
 

@@ -119,10 +119,10 @@ def test_the_answer_is_read_event_by_event() -> None:
         State.RETRY,
         State.REJECTED,
         State.DELIVERED,
-        State.REJECTED,
+        State.UNKNOWN,  # a word that the API does not document
     ]
     assert reading.verdicts[2].detail == "OCCURRED_TIME_TOO_DEPTH"
-    assert reading.verdicts[4].detail == "WHAT_IS_THIS"
+    assert reading.verdicts[4].detail == "a status that the API does not document: WHAT_IS_THIS"
     assert (reading.fatal, reading.mismatch, reading.refused_whole) == (None, False, False)
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
 
 from etl.delivery.answers import Answer, Cause, Failure, retry_after
-from etl.delivery.checkpoint import State
-from etl.delivery.retry import Verdict, fatal, judge, verdict, without_answer
+from etl.delivery.checkpoint import State, Tries
+from etl.delivery.retry import Verdict, ended, fatal, is_spent, judge, verdict, without_answer
 from etl.masking import masked, snippet
 
 URL = "https://api.example/v2/event"
@@ -55,9 +56,64 @@ def test_without_an_answer_all_depends_on_whether_it_left(cause: Cause, state: S
     assert without_answer(Failure(cause, "x")).state is state
 
 
-@pytest.mark.parametrize("status", [301, 302, 307, 308, 401, 403, 404])
+@pytest.mark.parametrize("status", [301, 302, 307, 308, 401, 403])
 def test_fatal_statuses(status: int) -> None:
     assert fatal(Answer(status), URL, ever_through=True) is not None
+
+
+@pytest.mark.parametrize("status", [404, 405, 406, 407, 410, 411, 415])
+def test_what_speaks_of_the_address_is_fatal_until_something_got_through(status: int) -> None:
+    assert fatal(Answer(status), URL, ever_through=False) is not None
+    assert fatal(Answer(status), URL, ever_through=True) is None
+    assert judge(status, doubted=False) is State.REJECTED or status == 404
+
+
+def test_a_page_of_403_is_a_firewalls_and_no_word_of_the_keys_right() -> None:
+    page = Answer(403, b"<!DOCTYPE html><title>Just a moment...</title>", "text/html")
+    first = fatal(page, URL, ever_through=False)
+    assert first is not None
+    assert "firewall" in first.reason
+    assert "right" not in first.reason + first.hint
+    assert fatal(page, URL, ever_through=True) is None
+
+
+@pytest.mark.parametrize("answer", [Answer(404, b"default backend"), Answer(403, b"<html>", "text/html")])
+def test_a_404_or_a_page_of_403_after_something_got_through_is_refused_for_now(answer: Answer) -> None:
+    assert verdict(answer, doubted=False).state is State.RETRY
+
+
+DAY = 86400.0
+
+
+@pytest.mark.parametrize(
+    ("tries", "state", "after", "spent"),
+    [
+        (Tries(strikes=19), State.RETRY, 9 * DAY, False),
+        (Tries(strikes=20), State.RETRY, 1, True),
+        (Tries(calls=20), State.RETRY, DAY - 1, False),
+        (Tries(calls=20), State.RETRY, DAY, True),
+        (Tries(strikes=4, calls=16), State.RETRY, DAY, True),
+        (Tries(strikes=4, calls=15), State.RETRY, 9 * DAY, False),
+        (Tries(doubts=5, strikes=5), State.UNKNOWN, 1, True),
+        (Tries(doubts=40, strikes=1), State.UNKNOWN, 1, False),  # an outage
+        (Tries(doubts=40, strikes=1, calls=4), State.UNKNOWN, DAY, True),
+        (Tries(doubts=1, strikes=19), State.RETRY, 9 * DAY, False),
+        (Tries(doubts=5, strikes=5), State.RETRY, 1, False),
+    ],
+)
+def test_an_event_ends_after_twenty_refusals_or_five_unknown_outcomes_that_no_outage_explains(
+    tries: Tries, state: State, after: float, spent: bool
+) -> None:
+    assert is_spent(replace(tries, since=1000.0), state, 1000.0 + after) is spent
+
+
+def test_an_event_that_may_have_arrived_ends_as_unknown_whatever_was_said_last() -> None:
+    for state in (State.RETRY, State.REJECTED, State.UNKNOWN):
+        assert ended(Verdict(state, 400), Tries(doubts=1)).state is State.UNKNOWN
+    assert ended(Verdict(State.REJECTED, 400), Tries()).state is State.REJECTED
+    assert ended(Verdict(State.RETRY, 503, "busy"), Tries(strikes=20)) == Verdict(
+        State.REJECTED, 503, "refused for now 20 times: busy"
+    )
 
 
 @pytest.mark.parametrize("status", [200, 204, 400, 408, 409, 413, 429, 500, 503])
