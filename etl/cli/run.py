@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
+from typing import cast
 
 import click
 
@@ -24,7 +26,9 @@ from etl.cli.options import (
     TO,
     options,
 )
+from etl.errors import JobError
 from etl.job.days import Asked
+from etl.job.values import duration
 
 
 @click.command("run", short_help="Go on with what was cut, then plan and post what is new.")
@@ -42,6 +46,11 @@ from etl.job.days import Asked
     ONLY,
     SAMPLE,
     click.option("--finish", is_flag=True, help="Go on with an unfinished run although the job's mapping has changed."),
+    click.option(
+        "--wait",
+        metavar="AGE",
+        help="Where another call of the job is at work, wait so long for it, e.g. 5h; between the days of a range it is this one's turn.",
+    ),
     click.option("--only-date", is_flag=True, help="Leave unfinished runs of earlier dates, and name them."),
     click.option(
         "--abandon", is_flag=True, help="Close an unfinished run (its pending events were never sent) and plan anew."
@@ -66,6 +75,7 @@ def run(
     only: str | None,
     sample: int | None,
     finish: bool,
+    wait: str | None,
     only_date: bool,
     abandon: bool,
     overrides: tuple[str, ...],
@@ -99,4 +109,12 @@ def run(
         finish=finish,
         abandon=abandon,
         only_date=only_date,
+        wait=_wait(wait),
     )
+
+
+def _wait(text: str | None) -> timedelta:
+    try:
+        return timedelta() if text is None else cast("timedelta", duration(text))
+    except ValueError as error:
+        raise JobError(f"--wait: {error}") from None

@@ -8,6 +8,7 @@ events are too old (guard `stale`) ends with its own code, and the days after it
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
@@ -25,6 +26,7 @@ from etl.flow.plan import Choice, count_plan
 from etl.flow.progress import DaysWatch
 from etl.flow.run import Caller, Options, Talk
 from etl.flow.told import warnings_of
+from etl.flow.turns import is_awaited, opened_again
 from etl.job.fingerprint import mapping_hash
 from etl.job.models import Job
 from etl.report.books import Books
@@ -62,13 +64,20 @@ class DaysCaller:
         done: list[Summary] = []
         stop = None
         first = self._caller(self._days[0])
-        with first.opened() as checkpoint:
+        with ExitStack() as held:
+            checkpoint = held.enter_context(first.opened())
             earlier, ended = self._go_on_with_earlier(first, checkpoint)
             self._left = first.left
             for day in self._days if ended else ():
                 if self._stop.requested:
                     stop = _INTERRUPTED
                     break
+                if done and is_awaited(first.place):  # another date's turn, between two days of this range
+                    held.close()
+                    try:
+                        checkpoint = held.enter_context(opened_again(first.place, self._stop))
+                    except AgainError:
+                        return self._ended(first, done, earlier, _INTERRUPTED)
                 self._watch.begin(day)
                 caller = self._caller(day)
                 done.append(self._run_day(caller, checkpoint, is_first=not done))
@@ -81,15 +90,13 @@ class DaysCaller:
                 for line in first.retire(checkpoint):
                     self._say(line)
             left = first.unfinished(checkpoint, [*earlier, *done])
-        return DaysSummary(
-            self._days[0],
-            self._days[-1],
-            first.without_run(),
-            tuple(done),
-            stop,
-            earlier=tuple(earlier),
-            unfinished=left,
-        )
+        return replace(self._ended(first, done, earlier, stop), unfinished=left)
+
+    def _ended(
+        self, first: Caller, done: Sequence[Summary], earlier: Sequence[Summary], stop: Stop | None
+    ) -> DaysSummary:
+        ends = self._days[0], self._days[-1]
+        return DaysSummary(*ends, first.without_run(), tuple(done), stop, earlier=tuple(earlier))
 
     def _go_on_with_earlier(self, first: Caller, checkpoint: Checkpoint) -> tuple[list[Summary], bool]:
         """Go on with the unfinished runs of dates before the first day; say whether the days may begin."""

@@ -38,6 +38,7 @@ from etl.flow.refused import refused_too_much
 from etl.flow.retention import retire
 from etl.flow.summary import books_of, summarise
 from etl.flow.target import Target, open_target, settings_of
+from etl.flow.turns import opened_in_turn
 from etl.job.fingerprint import mapping_hash
 from etl.job.models import Job
 from etl.outbox.pending import Withdrawn, withdrawn
@@ -57,6 +58,7 @@ class Options:
     abandon: bool = False
     require_state: bool = False
     only_date: bool = False
+    wait: timedelta = timedelta()  # for another call of the job
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,7 +273,8 @@ class Caller:
     @contextmanager
     def opened(self) -> Iterator[Checkpoint]:
         """Hold the lock of this call's destination, and its checkpoint."""
-        with opened(self.place) as checkpoint:
+        wait = self.options.wait
+        with opened_in_turn(self.place, wait, self.stop) if wait else opened(self.place) as checkpoint:
             yield checkpoint
 
     def retire(self, checkpoint: Checkpoint) -> list[str]:

@@ -405,7 +405,7 @@ def locked(place: Place) -> Iterator[None]:
         if not free:
             raise AgainError(
                 f"another call of this job is at work on {place.destination}",
-                hint="wait for it, or see `clickreplay status`",
+                hint="`run --wait 5h` waits for it, or for its turn between two days of a range; see `clickreplay status`",
             )
         yield
 

@@ -1,5 +1,6 @@
 """Dates: one run a day with its own books, each done before the next begins, told as a table."""
 
+import json
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -275,6 +276,43 @@ def test_a_second_call_while_a_range_is_at_work_exits_75(week: Shop, record: Rec
             time.sleep(0.05)
         second = week.call("run", "--date", "2026-11-22")
         assert second.exit == 75
+    finally:
+        first.kill()
+        first.wait()
+
+
+def test_a_call_that_waits_gets_its_turn_between_the_days_of_a_range(week: Shop, record: Records) -> None:
+    week.write(rows(23, 5), "20261123.csv")
+    week.job = week.job.replace("rate: 1000/s", "rate: 20/s")
+    backfill = week.start("run", *RANGE)
+    try:
+        while not record().accepted():
+            assert backfill.poll() is None
+            time.sleep(0.05)
+        night = week.start("run", "--date", "2026-11-23", "--wait", "5m")
+        out, err = night.communicate(timeout=120)
+        assert night.returncode == 0, err
+        assert json.loads(out)["delivered"] == 5
+        assert backfill.poll() is None  # it is not over yet
+        out, err = backfill.communicate(timeout=120)
+        assert backfill.returncode == 0, err
+        assert [day["delivered"] for day in json.loads(out)["runs"]] == [20, 20, 20]
+    finally:
+        for call in (backfill, night):
+            call.kill()
+            call.wait()
+    assert record().accepted() == 65
+
+
+def test_a_wait_that_is_over_is_75(week: Shop, record: Records) -> None:
+    week.job = week.job.replace("rate: 1000/s", "rate: 5/s")
+    first = week.start("run", "--date", "2026-11-20")
+    try:
+        while not record().accepted():
+            assert first.poll() is None
+            time.sleep(0.05)
+        assert week.call("run", "--date", "2026-11-22", "--wait", "1s").exit == 75
+        assert week.call("run", "--date", "2026-11-22", "--wait", "soon").exit == 2
     finally:
         first.kill()
         first.wait()
