@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time as clock
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 
@@ -111,3 +112,25 @@ def test_what_is_in_flight_when_it_closes_gets_its_verdict_and_the_rest_stays_pe
     assert result.stopped.resume_at is not None
     assert found == Counts(delivered=len(server.got))
     assert 60 <= len(server.got) <= 110
+
+
+def test_a_clock_that_is_set_into_the_window_opens_it_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, real, started = bench(tmp_path, keys(9)), clock.time, clock.monotonic()
+    window = around(timedelta(minutes=10), timedelta(hours=1))
+    monkeypatch.setattr(clock, "time", lambda: real() + (900 if clock.monotonic() - started > 1 else 0))
+    with serving() as server, made.open() as checkpoint:
+        result = deliver(made.outbox, checkpoint, made.run, settings(server.url, window=window))
+    assert result.stopped is None
+    assert len(server.got) == 9
+    assert 0.3 < result.seconds < 60
+
+
+def test_a_clock_that_is_set_back_out_of_the_window_closes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, real, started = bench(tmp_path, keys(500)), clock.time, clock.monotonic()
+    window = around(timedelta(minutes=-10), timedelta(hours=1))
+    monkeypatch.setattr(clock, "time", lambda: real() - (7200 if clock.monotonic() - started > 1 else 0))
+    with serving() as server, made.open() as checkpoint:
+        result = deliver(made.outbox, checkpoint, made.run, settings(server.url, window=window, rate=50.0))
+    assert result.stopped is not None
+    assert "delivery.window" in result.stopped.reason
+    assert len(server.got) < 300
