@@ -18,6 +18,7 @@ from etl.address import is_remote
 from etl.errors import InputError, MissingInputError
 from etl.source.order import natural_key, skipped
 from etl.source.origin import LocalFile, Origin, Stamp
+from etl.source.table_format import refuse_tables
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,9 @@ def _remote(text: str) -> list[Input]:
 
 
 def _local(text: str, folder: Path) -> list[Input]:
-    return [_input(path, folder) for path in _expand(text, folder)]
+    files = _expand(text, folder)
+    refuse_tables(files)
+    return [_input(path, folder) for path in files]
 
 
 def _expand(text: str, folder: Path) -> list[Path]:

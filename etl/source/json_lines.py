@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -19,6 +20,10 @@ _PIECES = 4
 
 # A string, or (outside of any) what is no JSON, but what Python's json and pandas write where a number is missing.
 _STRING_OR_NAN = r'("(?:\\.|[^"\\])*")|-?(?:NaN|Infinity)'
+# Nested deeper than this, a line is no event: DuckDB and Python give up at depths of their own.
+_DEEPEST = 501
+_NUL_KEY = re.compile(r'"(?:\\.|[^"\\])*"(?=\s*:)')
+_STRING = re.compile(r'"(?:\\.|[^"\\])*"')
 _MARK = "\x01"  # stands raw in no JSON
 
 
@@ -73,6 +78,7 @@ def _sorted_out(connection: duckdb.DuckDBPyConnection, data: bytes, file: int, n
         text = pc.if_else(pa.array(encoded), raw, pa.scalar(b"")).cast(pa.string())
     sound = opening & encoded
     sound &= _valid(connection, text)
+    sound &= _usable(text)
     bad = np.flatnonzero(~sound & ~skipped)
     unread = tuple(
         Unread(
@@ -99,6 +105,30 @@ def _nan_to_null(lines: pa.Array) -> pa.Array:
 def _valid(connection: duckdb.DuckDBPyConnection, text: pa.Array) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     valid = ask(connection, text, "json_valid(line)")
     return np.asarray(valid.to_numpy(zero_copy_only=False), dtype=np.bool_)
+
+
+def _usable(text: pa.Array) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """Mark the lines that are not nested too deep and have no NUL in a key: the few suspects are looked at one by one."""
+    usable = np.ones(len(text), np.bool_)
+    deep = pc.greater(pc.add(pc.count_substring(text, "{"), pc.count_substring(text, "[")), _DEEPEST)
+    suspects = pc.or_(deep, pc.match_substring(text, "\\u0000"))
+    for index in np.flatnonzero(suspects.to_numpy(zero_copy_only=False)).tolist():
+        line = text[index].as_py()
+        keys = _NUL_KEY.findall(line) if "\\u0000" in line else []
+        usable[index] = _depth(_STRING.sub("", line)) <= _DEEPEST and not any("\\u0000" in key for key in keys)
+    return usable
+
+
+def _depth(signs: str) -> int:
+    """Return how deep a JSON text without its strings is nested."""
+    depth = deepest = 0
+    for sign in signs:
+        if sign in "{[":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif sign in "}]":
+            depth -= 1
+    return deepest
 
 
 def ask(connection: duckdb.DuckDBPyConnection, lines: pa.Array, expression: str, rows: str = "lines") -> pa.Array:

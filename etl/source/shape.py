@@ -154,14 +154,16 @@ _DECODER = json.JSONDecoder(
 )
 
 
-def shape_of_value(value: Any) -> Shape:
-    """Return the shape of a value that `load` gave."""
+def shape_of_value(value: Any, depth: int = 0) -> Shape:
+    """Return the shape of a value that `load` gave; below the depth at which all is text, nothing is looked at."""
+    if depth > MAX_DEPTH + 1 and isinstance(value, dict | list):
+        return Shape(fields={})
     if isinstance(value, dict):
-        return Shape(fields={name: shape_of_value(inner) for name, inner in value.items()})
+        return Shape(fields={name: shape_of_value(inner, depth + 1) for name, inner in value.items()})
     if isinstance(value, list):
         items = Shape()
         for inner in value:
-            items.merge(shape_of_value(inner))
+            items.merge(shape_of_value(inner, depth + 1), depth + 1)
         return Shape(items=items)
     if value is None:
         return Shape()
@@ -206,14 +208,25 @@ def written(value: Any) -> str:
 
 
 def _json(value: Any) -> str:
-    if isinstance(value, Number):
-        return str(value)
-    if isinstance(value, dict):
-        return (
-            "{"
-            + ",".join(f"{json.dumps(name, ensure_ascii=False)}:{_json(inner)}" for name, inner in value.items())
-            + "}"
-        )
-    if isinstance(value, list):
-        return "[" + ",".join(map(_json, value)) + "]"
-    return json.dumps(value, ensure_ascii=False)
+    """Write JSON without recursion: a value may be nested deeper than Python calls may be."""
+    parts: list[str] = []
+    todo: list[tuple[bool, Any]] = [(False, value)]
+    while todo:
+        is_sign, item = todo.pop()
+        if is_sign or isinstance(item, Number):
+            parts.append(str(item))
+        elif isinstance(item, dict):
+            todo.append((True, "}"))
+            for index, (name, inner) in reversed(list(enumerate(item.items()))):
+                todo.append((False, inner))
+                todo.append((True, f"{',' if index else ''}{json.dumps(name, ensure_ascii=False)}:"))
+            parts.append("{")
+        elif isinstance(item, list):
+            todo.append((True, "]"))
+            for index, inner in reversed(list(enumerate(item))):
+                todo.append((False, inner))
+                todo.append((True, "," if index else ""))
+            parts.append("[")
+        else:
+            parts.append(json.dumps(item, ensure_ascii=False))
+    return "".join(parts)

@@ -112,3 +112,17 @@ def test_formats_that_are_unknown_or_mixed_are_mistakes_in_the_job(tmp_path: Pat
     with pytest.raises(JobError, match=r"more than one format: csv \(a\.csv\), ndjson \(b\.ndjson\)"):
         open_source(SourceSettings(paths=("a.csv", "b.ndjson")), tmp_path)
     assert open_source(SourceSettings(paths=("c.dat",), format="csv"), tmp_path).schema.names == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("marker", "name"),
+    [("_delta_log/0.json", "Delta"), ("metadata/v1.metadata.json", "Iceberg"), (".hoodie/hoodie.properties", "Hudi")],
+)
+@pytest.mark.parametrize("path", ["lake/table", "lake", "lake/table/d=1/*.parquet", "lake/table/d=1/a.parquet"])
+def test_a_table_format_is_refused_however_it_is_named(tmp_path: Path, marker: str, name: str, path: str) -> None:
+    for file in (f"lake/table/{marker}", "lake/table/d=1/a.parquet"):
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).write_bytes(b"")
+    with pytest.raises(InputError, match=f"is a {name} table") as caught:
+        find_inputs([path], tmp_path)
+    assert "write.parquet" in (caught.value.hint or "")

@@ -356,3 +356,26 @@ def test_many_different_structures_with_an_empty_object_in_a_list_are_read_by_ha
     opened = source(tmp_path, lines(*map(json.dumps, items)))
     assert opened.schema.field("l").type == pa.list_(pa.string())
     assert values(opened, "l") == [["{}", "1.1"]] * 1_024
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        '{"a":' + '{"x":' * 900 + "1" + "}" * 901,
+        '{"a":' + "[" * 900 + "]" * 900 + "}",
+        r'{"a": 1, "b\u0000c": 2}',
+        r'{"a": {"\u0000": 2}}',
+    ],
+)
+def test_a_line_too_deep_or_with_nul_in_a_key_is_unread_and_the_rest_goes_on(tmp_path: Path, bad: str) -> None:
+    rows, unread = read(source(tmp_path, lines('{"a": "x"}', bad, r'{"a": "y: {\u0000"}')))
+    assert [(item.row, item.reason) for item in unread] == [(2, "json")]
+    assert [row["_row"] for row in rows] == [1, 3]
+
+
+@pytest.mark.parametrize("depth", [90, 200, 330, 499, 500, 501])
+def test_objects_at_any_depth_are_text_or_unread_and_stop_nothing(tmp_path: Path, depth: int) -> None:
+    deep = '{"x":' * depth + "1.5" + "}" * depth
+    rows, unread = read(source(tmp_path, lines('{"a": "x"}', f'{{"a":{deep}}}', '{"a": "y"}')))
+    assert len(rows) + len(unread) == 3
+    assert rows[0]["a"] == "x"
