@@ -16,7 +16,7 @@ from benchmarks.crashing.bodies import canonical_body
 
 _SENT, _DELIVERED, _UNKNOWN = 1, 2, 4
 _EXPECTED = {"checkpoint.sqlite", "checkpoint.serial", "checkpoint.sqlite-wal", "checkpoint.sqlite-shm", "destination.json",
-             "organisation", "lock", "ledger", "runs"}  # fmt: skip
+             "organisation", "lock", "turn", "ledger", "runs"}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,8 @@ def opened_again(place: Place, stop: StopFlag) -> Iterator[Checkpoint]:
 
 def is_awaited(place: Place) -> bool:
     """Say whether another call waits for its turn."""
+    if not (place.folder / "turn").exists():
+        return False
     with (place.folder / "turn").open("a") as turn:
         if not _holds(turn):
             return True
