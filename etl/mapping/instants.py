@@ -23,8 +23,10 @@ _LAST = pa.scalar(datetime(2200, 1, 1, tzinfo=UTC), INSTANT)
 UTC_COLUMN, LOCAL_COLUMN, KIND_COLUMN = "_utc", "_local", "_kind"
 
 _CLOCK = r"[0-9]{1,2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?"
+#: No clock is further from UTC than 18 hours, and no hour has 60 minutes: such an offset is a slip, and its text no time.
+_OFFSET = r"[+-]((0[0-9]|1[0-7])(:?[0-5][0-9])?|18(:?00)?)"
 _LOCAL = rf"[0-9]{{4}}-[0-9]{{1,2}}-[0-9]{{1,2}}([ T]{_CLOCK})?"
-_ZONED = rf"[0-9]{{4}}-[0-9]{{1,2}}-[0-9]{{1,2}}[ T]{_CLOCK} ?(Z|z|UTC|GMT|[+-][0-9]{{2}}(:?[0-9]{{2}})?)"
+_ZONED = rf"[0-9]{{4}}-[0-9]{{1,2}}-[0-9]{{1,2}}[ T]{_CLOCK} ?(Z|z|UTC|GMT|{_OFFSET})"
 
 _PLAIN = rf"[0-9]{{4}}[-/][0-9]{{1,2}}[-/][0-9]{{1,2}}([ T]{_CLOCK})?"
 

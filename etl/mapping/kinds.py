@@ -156,7 +156,9 @@ def json(sql: str, kind: str) -> str:
     if is_nested(kind):
         return _without_nan(f"CAST(to_json({sql}) AS VARCHAR)", kind)
     if kind.startswith("TIMESTAMP") and kind != "TIMESTAMP WITH TIME ZONE":
-        return f"CAST(to_json(strftime({sql}, '%Y-%m-%dT%H:%M:%S')) AS VARCHAR)"
+        seconds = f"strftime({sql}, '%Y-%m-%dT%H:%M:%S')"
+        exact = f"CASE WHEN microsecond({sql}) % 1000000 = 0 THEN {seconds} ELSE strftime({sql}, '%Y-%m-%dT%H:%M:%S.%f') END"
+        return f"CAST(to_json({exact}) AS VARCHAR)"
     return f"CAST(to_json({text(sql, kind)}) AS VARCHAR)"
 
 
@@ -186,12 +188,36 @@ def _numeric(to: str) -> Callable[[str, bool, str], str]:
     return lambda sql, from_text, decimal: f"TRY_CAST({point(sql, decimal) if from_text else sql} AS {to})"
 
 
+def _exact_decimal(sql: str, from_text: bool, decimal: str) -> str:
+    """A decimal of 9 places; a text with more of them, or one so small that it would vanish, does not fit."""
+    value = _numeric("DECIMAL(38, 9)")(sql, from_text, decimal)
+    if not from_text:
+        return value
+    mark = "[.]" if decimal == "." else decimal
+    more = literal(f"(?i){mark}[0-9]{{9}}0*[1-9]")
+    same = f"TRY_CAST({point(sql, decimal)} AS DOUBLE) = CAST({value} AS DOUBLE)"
+    return f"CASE WHEN NOT regexp_matches({sql}, {more}) AND (NOT regexp_matches({sql}, '(?i)e') OR {same}) THEN {value} END"
+
+
+def _finite(sql: str, from_text: bool, decimal: str) -> str:
+    """A double; a number beyond its range does not fit."""
+    value = _numeric("DOUBLE")(sql, from_text, decimal)
+    return f"CASE WHEN NOT isinf({value}) THEN {value} END"
+
+
+def _date(sql: str, from_text: bool, decimal: str) -> str:  # noqa: ARG001 - the form of all types
+    """A date; a text that carries a clock or an offset does not fit: the cast would drop them."""
+    if not from_text:
+        return f"TRY_CAST({sql} AS DATE)"
+    return f"CASE WHEN NOT contains({sql}, ':') THEN TRY_CAST({sql} AS DATE) END"
+
+
 _TYPES: dict[str, Callable[[str, bool, str], str]] = {
     "int": _int,
-    "decimal": _numeric("DECIMAL(38, 9)"),
-    "float": _numeric("DOUBLE"),
+    "decimal": _exact_decimal,
+    "float": _finite,
     "bool": _cast("BOOLEAN"),
     "text": _cast("VARCHAR"),
-    "date": _cast("DATE"),
+    "date": _date,
     "timestamp": _cast("TIMESTAMP"),
 }

@@ -20,7 +20,7 @@ _AS_THEY_ARE = frozenset({"VARCHAR", "DATE", "DOUBLE", "FLOAT", "INTEGER", "BIGI
 
 _CLOCK = r"\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}:\d{2}(\.\d{1,6})?"
 _PLAIN = rf"^{_CLOCK}$"
-_ZONED = rf"^{_CLOCK}(Z|[+-]\d{{2}}:\d{{2}})$"
+_ZONED = rf"^{_CLOCK}(Z|[+-]((0\d|1[0-7]):[0-5]\d|18:00))$"
 
 
 @dataclass(frozen=True, slots=True)

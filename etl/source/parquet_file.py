@@ -30,12 +30,15 @@ class ParquetFile:
         with self._open() as file:
             own = file.schema_arrow
             leaves = file.metadata.num_columns
+            instants = _int96(file)
         # Each column being read has a buffer: many columns have small ones.
         self._buffer = max(1 << 20, min(item.origin.piece, _BUFFERS // max(leaves, 1)))
         self._own = own.names
         self._odd = "" in self._own or len(set(self._own)) < len(self._own)
         named = names.of_file([name or "column" for name in self._own])
-        self.schema = pa.schema([pa.field(name, plain(field.type)) for name, field in zip(named, own, strict=True)])
+        # Spark, Hive and Trino write INT96 in UTC; Arrow shows it as a time without a zone.
+        kinds = [pa.timestamp("us", "UTC") if field.name in instants else plain(field.type) for field in own]
+        self.schema = pa.schema([pa.field(name, kind) for name, kind in zip(named, kinds, strict=True)])
 
     def first_row(self) -> bytes:
         """Return the first row as JSON, the same whatever the file's compression or encoding."""
@@ -108,6 +111,12 @@ class ParquetFile:
                 f"cannot read {self._item.shown} as Parquet: {said}",
                 hint="Is the file whole? If it is another format, name it: `format:` under `source:`.",
             ) from error
+
+
+def _int96(file: parquet.ParquetFile) -> frozenset[str]:
+    """Return the names of the columns that are INT96 timestamps."""
+    leaves = (file.schema.column(index) for index in range(file.metadata.num_columns))
+    return frozenset(leaf.path for leaf in leaves if leaf.physical_type == "INT96")
 
 
 def _columnless(rows: int) -> pa.Table:

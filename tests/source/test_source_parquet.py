@@ -135,7 +135,7 @@ def test_old_int96_times_beyond_nanoseconds_are_read(tmp_path: Path) -> None:
     opened = source(
         tmp_path, pa.table({"a": pa.array([when], pa.timestamp("us"))}), use_deprecated_int96_timestamps=True
     )
-    assert [row["a"] for row in read(opened)] == [when]
+    assert [row["a"] for row in read(opened)] == [when.replace(tzinfo=dt.UTC)]
 
 
 def test_columns_are_united_by_name_and_rows_numbered_from_1_in_each_file(tmp_path: Path) -> None:
@@ -222,3 +222,13 @@ def test_the_first_row_hash_knows_a_recompressed_and_longer_copy(tmp_path: Path)
     parquet.write_table(table.slice(1), tmp_path / "c.parquet")
     opened = open_source(SourceSettings(paths=("*.parquet",)), tmp_path)
     assert opened.first_rows_hash(0) == opened.first_rows_hash(1) != opened.first_rows_hash(2)
+
+
+def test_int96_is_an_instant_in_utc(tmp_path: Path) -> None:
+    moment = dt.datetime(2026, 11, 20, 8, 0, 1)
+    table = pa.table({"t": pa.array([moment, None], pa.timestamp("us"))})
+    parquet.write_table(table, tmp_path / "a.parquet", use_deprecated_int96_timestamps=True)
+    opened = open_source(SourceSettings(paths=("a.parquet",)), tmp_path)
+    assert opened.schema.field("t").type == pa.timestamp("us", "UTC")
+    found = [row["t"] for batch in opened.batches() for row in batch.table.to_pylist()]
+    assert found == [moment.replace(tzinfo=dt.UTC), None]
