@@ -42,7 +42,8 @@ class ClickreplayError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
-        return f"{self.message}\n  {self.hint}" if self.hint else self.message
+        # Lines within it are set in: what data or a file's name puts there does not read as a message of ours.
+        return "\n".join([self.message, *([self.hint] if self.hint else [])]).replace("\n", "\n  ")
 
 
 class JobError(ClickreplayError):

@@ -13,6 +13,7 @@ import click
 
 from etl import __version__
 from etl.errors import ClickreplayError, Exit
+from etl.output import outlets
 
 _COMMANDS = {
     "check": ("etl.cli.check", "Say every mistake of a job file, and what is wrong with its inputs."),
@@ -50,24 +51,27 @@ def cli() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with its code: errors of an analyst as words, ours with their stack (exit 1)."""
+    with outlets():
+        code = _code_of(arguments)
+    sys.exit(code)
+
+
+def _code_of(arguments: list[str] | None) -> int:
     try:
         code = cli.main(args=arguments, prog_name="clickreplay", standalone_mode=False)
-    except click.exceptions.NoArgsIsHelpError as error:
-        error.show()
-        sys.exit(int(Exit.USAGE))
     except click.ClickException as error:
         error.show()
-        sys.exit(int(Exit.USAGE))
+        return int(Exit.USAGE)
     except (click.Abort, KeyboardInterrupt):
-        sys.exit(int(Exit.AGAIN))
+        return int(Exit.AGAIN)
     except ClickreplayError as error:
         click.echo(f"error: {error}", err=True)
-        sys.exit(int(error.exit))
+        return int(error.exit)
     except Exception:
         traceback.print_exc()
         click.echo(
             "error: this is a bug of clickreplay, not yours; nothing was sent twice, run the same command again to go on",
             err=True,
         )
-        sys.exit(int(Exit.BUG))
-    sys.exit(code if isinstance(code, int) else 0)
+        return int(Exit.BUG)
+    return code if isinstance(code, int) else int(Exit.OK)

@@ -12,6 +12,7 @@ from typing import Any
 from etl.delivery.post import Progress as Posting
 from etl.errors import ClickreplayError
 from etl.flow.progress import DaysProgress
+from etl.output import Outlet
 
 _EVERY = 60.0  # seconds
 
@@ -33,7 +34,8 @@ class _Lines(logging.Formatter):
         }
         if record.exc_info:
             told["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(told, ensure_ascii=False)
+        # JSON is UTF-8 or ASCII, whatever the terminal takes.
+        return json.dumps(told, ensure_ascii=not (isinstance(sys.stderr, Outlet) and sys.stderr.is_utf8))
 
 
 class JsonLog:

@@ -6,12 +6,13 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import IO, Protocol, cast
 
 import click
 
 from etl.delivery.post import Progress as Posting
 from etl.flow.progress import DaysProgress
+from etl.output import Outlet, visible
 
 _PLAIN_EVERY = 60.0  # seconds
 
@@ -79,7 +80,10 @@ def shown_progress() -> Iterator[Shown]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+    # Its bars move the cursor; what they tell of data is escaped where it is told.
+    stream = sys.stderr.steering() if isinstance(sys.stderr, Outlet) else sys.stderr
+    console = Console(file=cast("IO[str]", stream))
+    with Progress(*columns, console=console, transient=True) as bars:
         yield _Bars(bars)
 
 
@@ -100,7 +104,7 @@ class _Plain:
         self._line(f"{whole(progress)}; {today(progress)}")
 
     def say(self, line: str) -> None:
-        click.echo(line, err=True)
+        click.echo(line.replace("\n", "\n  "), err=True)
 
     def _line(self, line: str) -> None:
         now = time.monotonic()
@@ -127,7 +131,7 @@ class _Bars:
         self._show("day", progress.done, progress.total, today(progress))
 
     def say(self, line: str) -> None:
-        self._bars.console.print(line, highlight=False, markup=False)
+        self._bars.console.print(visible(line), highlight=False, markup=False)
 
     def _show(self, step: str, done: int, of: int | None, rate: str) -> None:
         if step not in self._tasks:
