@@ -24,7 +24,7 @@ from etl.job.fingerprint import mapping_hash
 from etl.job.models import Job
 from etl.job.template import dated
 from etl.mapping.program import GROUP
-from etl.outbox.fold import BAD
+from etl.outbox.fold import LOST
 from etl.outbox.staging import Staging
 from etl.source.mended import MendedSource
 from etl.sql import connect, fetch, literal
@@ -113,7 +113,7 @@ def open_groups(staged: Path, unsettled: pa.Table, sql: duckdb.DuckDBPyConnectio
         found = fetch(
             sql,
             f"SELECT DISTINCT {GROUP} FROM read_parquet({literal(str(staged))}) l SEMI JOIN unsettled u "
-            f"ON l.{FILE} = u.file AND l.{ROW} = u.row WHERE NOT l.{BAD}",
+            f"ON l.{FILE} = u.file AND l.{ROW} = u.row WHERE l.{LOST} IS NULL",
         )
     return found[GROUP].combine_chunks()
 
@@ -151,4 +151,4 @@ def of_groups(lines: pa.Table, groups: pa.Array) -> pa.Table:
 
 def good_lines(kept: Path) -> pa.Table:
     """Return the lines in a file of a replay's folder that were sound."""
-    return pq.read_table(kept, filters=~pc.field(BAD))
+    return pq.read_table(kept, filters=pc.field(LOST).is_null())

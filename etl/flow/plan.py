@@ -231,6 +231,7 @@ class _Planner:
         books.folded += prepared.folded
         books.reached += prepared.reached
         books.taken += Counter({str(rule): count for rule, count in prepared.taken.items()})
+        books.short_carts += prepared.short_carts
         books.times_twice += prepared.times_twice
         books.times_skipped += prepared.times_skipped
         for name, counts in books.lookups.items():

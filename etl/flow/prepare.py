@@ -23,7 +23,7 @@ from etl.mapping.contact_lists import ContactLists
 from etl.mapping.lookup_table import LookupInput
 from etl.mapping.mapper import Mapper, RuleMatches
 from etl.mapping.program import EXPRESSION_FAILED, GROUP, ITEM, LINE
-from etl.outbox.fold import BAD, CLEARED, fold
+from etl.outbox.fold import CLEARED, INVALID, LOST, fold
 from etl.outbox.render import line_columns, render
 from etl.outbox.shape import PRODUCTS, Shape, shape_of
 from etl.source.reader import Batch
@@ -54,6 +54,7 @@ class Prepared:
     quarantine: list[pa.Table] = field(default_factory=list)
     repeats: int = 0  # lines equal to another of their cart
     folded: int = 0  # second and later lines of an event
+    short_carts: Counter[str] = field(default_factory=Counter)  # by filter: carts of which it took some lines
     asked: int = 0  # rows that asked the lookups
     partners: Counter[str] = field(default_factory=Counter)  # by lookup: rows that found theirs
     reached: int = 0  # rows that no filter took out
@@ -144,8 +145,10 @@ class Preparer:
         for failed in mapped.failed:
             reasons = pa.array([[failed.reason]] * failed.places.num_rows, pa.list_(pa.string()))
             result.refuse(invalid_matches(failed.places, failed.rule, reasons, batch.table, self._files, self._sql))
-        for index, marks in mapped.lost:
-            self._wait(self.shapes[index], marks, np.zeros(marks.num_rows, dtype=bool), result)
+        for lost in mapped.lost:
+            self._wait(
+                self.shapes[lost.rule], lost.lines, pa.repeat(lost.reason or INVALID, lost.lines.num_rows), result
+            )
         for found in mapped.by_rule:
             if found.table.num_rows:
                 self._rule(self.shapes[found.rule], found, batch.table, result)
@@ -176,10 +179,10 @@ class Preparer:
             matches = matches.append_column(GROUP, _own_group(matches))
         verdict = validate_lines(shape.type, matches)
         self._refuse(shape, matches, verdict, batch, result)
-        self._wait(shape, matches, verdict.good, result)
+        self._wait(shape, matches, _unless(verdict.good), result)
 
-    def _wait(self, shape: Shape, matches: pa.Table, good: Mask, result: Prepared) -> None:
-        lines = self._as_lines(shape, matches, good)
+    def _wait(self, shape: Shape, matches: pa.Table, lost: pa.Array, result: Prepared) -> None:
+        lines = self._as_lines(shape, matches, lost)
         result.lines.append((shape.index, lines.filter(pc.is_valid(lines[GROUP]))))
 
     def _row_lists(
@@ -197,19 +200,19 @@ class Preparer:
                 r: m if r == NO_PRODUCTS or not r.startswith("products.") else m & ~absent for r, m in reasons.items()
             }
         self._refuse(shape, matches, Verdict(~bad, reasons), batch, result)
-        good = self._as_lines(shape, lines.append_column(GROUP, _keys(owner)), verdict.good)
+        good = self._as_lines(shape, lines.append_column(GROUP, _keys(owner)), _unless(verdict.good))
         good = good.filter(pa.array(~bad[owner]))
         if good.num_rows:
             folded = fold(shape.keeping_repeats(), good)
             whole = folded.events.set_column(folded.events.column_names.index("_lines"), "_lines", _ones(folded.events))
             self._events(shape, whole, batch, result)
 
-    def _as_lines(self, shape: Shape, matches: pa.Table, good: Mask) -> pa.Table:
+    def _as_lines(self, shape: Shape, matches: pa.Table, lost: pa.Array) -> pa.Table:
         lines = matches.select([c for c in matches.column_names if not c.startswith(FAULT)])
         lines = line_columns(shape, lines, self._sql)
         if CLEARED not in lines.column_names:
             lines = lines.append_column(CLEARED, pa.array(np.zeros(lines.num_rows, dtype=bool)))
-        return lines.append_column(BAD, pa.array(~good))
+        return lines.append_column(LOST, lost)
 
     def fold(self, carts: tuple[Shape, pa.Table]) -> Prepared:
         """Fold lines of a rule whose carts are whole, sorted by cart and place; what is invalid now is so with all its lines (RULES §3)."""
@@ -217,6 +220,7 @@ class Preparer:
         result = Prepared(self._files)
         folded = fold(shape, lines)
         result.repeats = folded.repeats
+        result.filtered, result.short_carts = folded.filtered, folded.short_carts
         lost = folded.invalid
         result.refuse(self._refused(shape, lost, [[reason] for reason in lost["reason"].to_pylist()]))
         if folded.events.num_rows == 0:
@@ -283,6 +287,11 @@ def _keys(*numbers: np.ndarray) -> pa.Array:
 
 def _ones(table: pa.Table) -> pa.Array:
     return pa.array(np.ones(table.num_rows, dtype=np.int64))
+
+
+def _unless(good: Mask) -> pa.Array:
+    """Return why each line is lost: null for the good ones."""
+    return pc.if_else(pa.array(good), pa.scalar(None, pa.string()), INVALID)
 
 
 def _any_of(owner: np.ndarray, mask: np.ndarray, count: int) -> np.ndarray:

@@ -23,6 +23,12 @@ def warnings_of(books: Books, job: Job, *, replay: bool = False) -> list[str]:
             f"({delivery.max_age / timedelta(days=1):g} days) and left out (`stale`); "
             "`method: past_events` sends history, and starts no campaign"
         )
+    for reason, count in books.short_carts.most_common():
+        found.append(
+            f"warning: {count:,} {'cart is' if count == 1 else 'carts are'} not sent, since `{reason}` took some of their lines; "
+            f"their other lines are counted as `{reason}` too. Leave lines out of a cart by the rule's `where`; carry a contact that "
+            "only the first line has down to the others by a lookup (docs/ready-jobs.md)"
+        )
     if again := books.left_out.count:
         found.append(
             f"warning: {_events(again)} {_are(again)} left out as duplicate `changed`: run {', '.join(books.left_out.runs)} has sent "

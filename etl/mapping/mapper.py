@@ -55,6 +55,15 @@ class Failed:
     places: pa.Table
 
 
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Lines of a rule that leave their carts short: the filter that took them out, None where they failed."""
+
+    rule: int
+    reason: str | None
+    lines: pa.Table
+
+
 @dataclass(slots=True)
 class Mapped:
     """What one batch gave. `matches` counts those of all rules, `matched` the rows that have any."""
@@ -68,7 +77,7 @@ class Mapped:
     filtered: Counter[str] = field(default_factory=Counter)
     by_rule: list[RuleMatches] = field(default_factory=list)
     failed: list[Failed] = field(default_factory=list)
-    lost: list[tuple[int, pa.Table]] = field(default_factory=list)  # by rule: marks of lines among `failed`
+    lost: list[Lost] = field(default_factory=list)  # lines that are no matches, or none any more
     partners: Counter[str] = field(default_factory=Counter)  # by lookup: rows that found theirs
     moved_times: Counter[str] = field(default_factory=Counter)  # local times `twice` and `skipped`
 
@@ -141,7 +150,7 @@ class Mapper:
         result = self._rows(batch, number)
         for index, rule in enumerate(self.program.rules):
             self._rule(index, rule, rule.matches, result)
-            if result.failed:
+            if result.failed or any(name in result.filtered for name in self.program.filters):
                 self._mark(index, rule, rule.marks.lost if rule.marks else None, result)
         return result
 
@@ -191,15 +200,25 @@ class Mapper:
             return
         elements = fetch(self._connection, rule.elements) if rule.elements else None
         matches = self._in_time(rule, matches, result)
-        result.by_rule.append(RuleMatches(index, self._keep_known(matches, result), elements))
+        kept = self._keep_known(matches, index if rule.marks else None, result)
+        result.by_rule.append(RuleMatches(index, kept, elements))
 
     def _mark(self, index: int, rule: RuleProgram, statement: str | None, result: Mapped) -> None:
-        """Note of lines that failed before they had fields to which carts they belong: these are not whole (RULES §4)."""
+        """Note of lines that a filter took out, or that failed before they had fields, to which carts they belong: those are short."""
         if statement is None:
             return
         marks = fetch(self._connection, statement)
-        if marks.num_rows:
-            result.lost.append((index, self._in_time(rule, marks, result)))
+        if not marks.num_rows:
+            return
+        marks = self._in_time(rule, marks, result)
+        if OUT not in marks.column_names:
+            result.lost.append(Lost(index, None, marks))
+            return
+        out = pc.fill_null(marks[OUT], 0)
+        marks = marks.drop_columns([OUT])
+        for number in pc.unique(out).to_pylist():
+            reason = self.program.filters[number - 1] if number > 0 else None
+            result.lost.append(Lost(index, reason, marks.filter(pc.equal(out, number))))
 
     def _count(self, result: Mapped) -> None:
         """Count the rows and their matches, and name the rows whose filter failed and the matches whose `where` or `each` failed."""
@@ -255,28 +274,23 @@ class Mapper:
         matches = matches.append_column(f"{FAULT}time", pc.is_null(settled.values))
         return matches.append_column(f"{FAULT}future", instants.is_future(settled.values, self._now))
 
-    def _keep_known(self, matches: pa.Table, result: Mapped) -> pa.Table:
-        """Drop the matches without a contact where the job says `anonymous`, those whom `contacts` forbid, those not in `only`."""
+    def _keep_known(self, matches: pa.Table, lines_of: int | None, result: Mapped) -> pa.Table:
+        """Drop the matches without a contact where the job says `anonymous`, those whom `contacts` forbid, those not in `only`.
+
+        `lines_of` is the rule whose lines they are: what falls out then leaves a cart short, but for `only`, which asks by keyValue.
+        """
         if self._job.drops_anonymous:
-            matches = _drop(
-                matches, pc.or_(pc.is_valid(matches["key"]), pa.array(_failed(matches))), "anonymous", result
-            )
+            anonymous = pc.is_null(matches["key"]).to_numpy() & ~_failed(matches)
+            matches = _drop(matches, {"anonymous": anonymous}, lines_of, result)
         if self._contacts is not None:
-            matches = _keep_allowed(self._contacts, matches, result)
+            gone = self._contacts.judge(matches)
+            if UNKNOWN in gone:  # a match whose locator failed is invalid, whoever it is about
+                gone[UNKNOWN] &= ~_failed(matches)
+            matches = _drop(matches, gone, lines_of, result)
         if self._only is not None:
-            matches = _drop(matches, pc.is_in(matches["key"], self._only), "only", result)
+            others = ~pc.fill_null(pc.is_in(matches["key"], self._only), False).to_numpy()
+            matches = _drop(matches, {"only": others}, None, result)
         return matches
-
-
-def _keep_allowed(contacts: ContactLists, matches: pa.Table, result: Mapped) -> pa.Table:
-    """Drop the matches for which the lists of contacts let nothing go; one whose locator failed is not unknown, but invalid."""
-    keep = np.ones(matches.num_rows, dtype=bool)
-    for reason, mask in contacts.judge(matches).items():
-        gone = mask & ~_failed(matches) if reason == UNKNOWN else mask
-        keep &= ~gone
-        if gone.any():
-            result.filtered[reason] += int(gone.sum())
-    return matches.filter(pa.array(keep))
 
 
 def _failed(matches: pa.Table) -> Mask:
@@ -288,11 +302,16 @@ def _failed(matches: pa.Table) -> Mask:
     return failed
 
 
-def _drop(matches: pa.Table, keep: pa.ChunkedArray, reason: str, result: Mapped) -> pa.Table:
-    kept = matches.filter(keep)
-    if kept.num_rows < matches.num_rows:
-        result.filtered[reason] += matches.num_rows - kept.num_rows
-    return kept
+def _drop(matches: pa.Table, gone: Mapping[str, Mask], lines_of: int | None, result: Mapped) -> pa.Table:
+    """Return the matches without those that are gone, which are counted by reason; of a rule with `lines` they are noted as lost."""
+    kept = np.ones(matches.num_rows, dtype=bool)
+    for reason, mask in gone.items():
+        if mask.any():
+            kept &= ~mask
+            result.filtered[reason] += int(mask.sum())
+            if lines_of is not None:
+                result.lost.append(Lost(lines_of, reason, matches.filter(pa.array(mask))))
+    return matches.filter(pa.array(kept))
 
 
 def _merge(result: Mapped, part: Mapped) -> None:

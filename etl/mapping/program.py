@@ -56,7 +56,7 @@ class Marks:
     """Statements that give lines with nothing but key and group: they mark carts that are not whole."""
 
     matches: str  # of the rule's matches
-    lost: str  # of the rows whose filter, `where` or `each` failed, where the rule might have taken them
+    lost: str  # of the rows that a filter took out or that failed before they had fields, where the rule might have taken them
     blind: str  # of every row of the batch: for one on which filters and `where` cannot even be tried
 
 
@@ -220,7 +220,7 @@ class _Compiler:
             counts[taken(index)] = f"CAST(CASE WHEN {out} THEN 0 {picked} END AS INTEGER)"
             if rule.lines is not None:
                 might = f"{layers.failure(where)} OR coalesce({quote(where)}, false)" if rule.where else "true"
-                failed = f"coalesce({quote(OUT)} < 0, false) AND ({might})"
+                failed = f"{quote(OUT)} IS NOT NULL AND ({might})"
                 lines_lost[lost(index)] = f"{quote(taken(index))} < 0 OR ({failed} AND {may})"
         return layers.add(counts).add(lines_lost)
 
@@ -247,8 +247,11 @@ class _Compiler:
             failed = self._each_or_null(index, table.where(quote(lost(index))))
             lists = {f"!each.{index}": self.lists[index]} if index in self.lists else {}
             blind = self._each_or_null(index, unfiltered.evaluate(lists))
-            bases = (base, failed, blind)
-            marks = Marks(*(self._matches(index, rule, lines, group, time) for lines in bases))
+            marks = Marks(
+                matches=self._matches(index, rule, base, group, time),
+                lost=self._matches(index, rule, failed, group, time, extra=(OUT,)),
+                blind=self._matches(index, rule, blind, group, time),
+            )
         return RuleProgram(rule, matches, marks, elements, time, _times(values, time) if time else None)
 
     def _each_or_null(self, index: int, rows: Layers) -> Layers:
@@ -285,9 +288,17 @@ class _Compiler:
         for name, text in rule.params.items():
             values.add(f"params.{name}", text, f"{values.at}.params.{name}")
 
-    def _matches(self, index: int, rule: EventRule, base: Layers, values: _Statement, time: Time | None) -> str:
-        """The statement that gives a rule's matches: values, then kinds and faults, then the contact."""
-        layers = base.evaluate(values.expressions).only([*PLACES, _ITEM, *values.expressions])
+    def _matches(
+        self,
+        index: int,
+        rule: EventRule,
+        base: Layers,
+        values: _Statement,
+        time: Time | None,
+        extra: tuple[str, ...] = (),
+    ) -> str:
+        """The statement that gives a rule's matches: values, then kinds and faults, then the contact; and columns `extra` of the rows."""
+        layers = base.evaluate(values.expressions).only([*PLACES, _ITEM, *extra, *values.expressions])
         columns, faults = self._cast(rule, values)
         columns[ITEM] = quote(_ITEM)
         if (
@@ -319,7 +330,7 @@ class _Compiler:
             {**columns, **{f"{FAULT}{reason}": f"coalesce({sql}, false)" for reason, sql in faults.items()}}
         )
         layers = contact_layers(layers, drop_bad=self.job.drop_bad_locators)
-        kept = [*PLACES, *(c for c in columns if not c.startswith(("lines.", "key_value"))), "key"]
+        kept = [*PLACES, *extra, *(c for c in columns if not c.startswith(("lines.", "key_value"))), "key"]
         kept += [f"{FAULT}{reason}" for reason in faults]
         kept += [f"contact.{locator}" for locator in LOCATORS if f"contact.{locator}" not in kept]
         if rule.lines is not None:
@@ -444,10 +455,13 @@ def _public(name: str) -> str:
 
 
 def _group(index: int, count: int) -> str:
-    """The hash of rule, `lines` values and keyValue, each with its length before it."""
-    values = [*(quote(f"lines.{i}") for i in range(count)), quote("key")]
+    """The hash of rule and `lines` values, each with its length before it, and half a hash of the keyValue.
+
+    Lines without a keyValue that have the same `lines` values then stand beside those that have one.
+    """
+    values = [quote(f"lines.{i}") for i in range(count)]
     parts = [literal(f"{index}:"), *(f"coalesce(strlen({sql}) || ':' || {sql}, '-')" for sql in values)]
-    return f"unhex(md5({' || '.join(parts)}))"
+    return f"""unhex(md5({" || ".join(parts)}) || left(md5(coalesce({quote("key")}, '')), 16))"""
 
 
 def check_against(job: Job, schema: pa.Schema, lookups: Mapping[str, pa.Schema] = MappingProxyType({})) -> None:

@@ -6,6 +6,7 @@ that is asked of carts is asked of stretches.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,11 +18,13 @@ from etl.outbox.shape import PRODUCTS, PRODUCTS_CONTENT, Shape
 from etl.tables import ELEMENT, FILE, LOCATORS, ORDINAL, ROW
 
 GROUP = "_group"
-BAD = "_bad"  # a line that is invalid, or stands for one: its cart is not sent short
+LOST = "_lost"  # why a line is in no event: INVALID, or the filter that took it out; null for a good one. Its cart is not sent short.
+INVALID = "cart_line"
 CLEARED = "cleared"
 JSON, CONTENT = "_json", "_content"
 LINES = "_lines"  # how many lines an event was folded from
 
+_ORDER_BYTES = 16
 _PLACE = (FILE, ROW, ELEMENT, ORDINAL, "_item")
 
 _Flags = NDArray[np.bool_]
@@ -36,39 +39,80 @@ class Folded:
     lines: pa.Table  # the lines of those events: `_group`, `_json` and place
     repeats: int  # lines equal to another of their cart
     invalid: pa.Table  # lines in no event: as `lines`, and `reason` (cart_line, lines_differ)
+    filtered: Counter[str]  # good lines of carts of which a filter took a line, by filter
+    short_carts: Counter[str]  # the number of those carts
 
 
 def fold(shape: Shape, lines: pa.Table) -> Folded:
     """Fold lines into events, `lines` being sorted by group and place.
 
-    Columns: place, `_group`, `_bad`, `key`, `instant`, locators, event columns, `id` where the job gives one, `cleared`,
+    Columns: place, `_group`, `_lost`, `key`, `instant`, locators, event columns, `id` where the job gives one, `cleared`,
     `_json`, `_content`.
     """
     lines = lines.combine_chunks()
     cart = _stretches(lines[GROUP])
-    bad = _flags(lines[BAD])
-    poisoned = _any_by(cart, bad)[cart]
+    good = _flags(lines[LOST].is_null())
+    why, reasons = _why_short(lines, cart)
+    short = why >= 0
     repeat = np.zeros(len(cart), dtype=bool) if shape.keeps_repeats else _repeats(shape, lines, cart)
-    kept = np.flatnonzero(~repeat & ~poisoned)
+    kept = np.flatnonzero(~repeat & ~short)
     events, differ = _carts(shape, lines.take(pa.array(kept)), _renumbered(cart[kept]))
     apart = np.zeros(len(cart), dtype=bool)
     apart[kept] = differ
-    reason = np.where(poisoned, "cart_line", "lines_differ")
-    lost = np.flatnonzero(~bad & (poisoned | apart))
+    filtered, short_carts = Counter[str](), Counter[str]()
+    withheld = good & short & (why != reasons.index(INVALID))
+    for number, reason in enumerate(reasons):
+        if number != reasons.index(INVALID) and (own := withheld & (why == number)).any():
+            filtered[reason] = int(own.sum())
+            short_carts[reason] = len(np.unique(cart[own]))
+    refused = np.flatnonzero(good & ~withheld & (short | apart))
     known = lines.select([*_PLACE, GROUP, JSON])
+    reason = pa.array(np.where(short[refused], INVALID, "lines_differ"), pa.string())
     return Folded(
         events=events,
         lines=known.take(pa.array(kept[~differ])),
-        repeats=int((repeat & ~poisoned).sum()),
-        invalid=known.take(pa.array(lost)).append_column("reason", pa.array(reason[lost], pa.string())),
+        repeats=int((repeat & ~short).sum()),
+        invalid=known.take(pa.array(refused)).append_column("reason", reason),
+        filtered=filtered,
+        short_carts=short_carts,
     )
 
 
+def _why_short(lines: pa.Table, cart: _Numbers) -> tuple[_Numbers, list[str]]:
+    """Return for each line why its cart is short, as a number of the reasons, -1 where it is whole; and the reasons.
+
+    A cart is short by a lost line of its own, and by a lost line without a contact that has the values of its `lines`: exports name the
+    contact on the first line of an order only. Where several contacts share those values, nobody can say whose line it is: then none.
+    """
+    codes, values = _codes(lines[LOST])
+    found = values.to_pylist()
+    reasons = [INVALID, *(text for text in found if text != INVALID)]
+    whole = len(reasons)
+    number = np.array([*(reasons.index(text) for text in found), whole], dtype=np.int64)[codes]
+    if len(cart) == 0:
+        return number, reasons
+    first = np.flatnonzero(np.diff(cart, prepend=-1))
+    why = np.minimum.reduceat(number, first)
+    order = _stretches(_order(lines[GROUP]))[first]
+    keyed = lines["key"].is_valid().to_numpy()[first]
+    beside = np.full(order[-1] + 1, whole)
+    np.minimum.at(beside, order[~keyed], why[~keyed])
+    alone = keyed & (np.bincount(order, weights=keyed)[order] == 1)
+    why[alone] = np.minimum(why[alone], beside[order[alone]])
+    why[why == whole] = -1
+    return why[cart], reasons
+
+
 def whole_groups(lines: pa.Table) -> tuple[pa.Table, pa.Table]:
-    """Cut a table that is sorted by group before its last group: (whole groups, the group that may go on)."""
-    groups = lines[GROUP]
-    last = pc.index(groups, groups[-1]).as_py()
+    """Cut a table that is sorted by group before the last carts that share their `lines` values: (whole groups, what may go on)."""
+    orders = _order(lines[GROUP])
+    last = pc.index(orders, orders[-1]).as_py()
     return lines.slice(0, last), lines.slice(last)
+
+
+def _order(groups: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return of each group the part that tells the `lines` values, without the keyValue."""
+    return pc.binary_slice(groups.cast(pa.binary()), 0, _ORDER_BYTES)
 
 
 def _carts(shape: Shape, lines: pa.Table, cart: _Numbers) -> tuple[pa.Table, _Flags]:

@@ -43,7 +43,7 @@ class Staging:
         self._write("staged", table)
 
     def add_lines(self, rule: int, table: pa.Table) -> None:
-        """Add lines of a rule: its matches with `_group`, `_bad`, `_json`, `_content`."""
+        """Add lines of a rule: its matches with `_group`, `_lost`, `_json`, `_content`."""
         self._write(f"lines-{rule}", table)
 
     def close(self) -> None:

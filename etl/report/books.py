@@ -50,6 +50,9 @@ class Books:
     lookups: dict[str, dict[str, int]] = field(default_factory=dict)  # of each: `rows` that asked, `found` a partner
     reached: int = 0  # rows that no filter took out
     taken: Counter[str] = field(default_factory=Counter)  # by the number of a rule: of these, the rows that it took
+    short_carts: Counter[str] = field(
+        default_factory=Counter
+    )  # by filter: carts kept back, as it took some of their lines
     times_twice: int = 0
     times_skipped: int = 0
     doubts: list[str] = field(default_factory=list)  # what of the input may be read otherwise than it was meant
@@ -82,7 +85,7 @@ class Books:
     def from_json(cls, text: str) -> Books:
         """Read back what `to_json` gave."""
         raw = json.loads(text)
-        for name in ("filtered", "invalid_reasons", "duplicate", "by_type", "taken"):
+        for name in ("filtered", "invalid_reasons", "duplicate", "by_type", "taken", "short_carts"):
             raw[name] = Counter(raw.get(name, {}))
         for name in ("reidentified", "left_out"):
             found = raw.get(name, {"count": 0, "runs": [], "examples": []})

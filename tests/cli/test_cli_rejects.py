@@ -146,13 +146,24 @@ def test_a_row_mended_twice_is_sent_once(shop: Shop, record: Records) -> None:
     assert (otherwise.exit, otherwise.json["duplicate"]) == (0, {"changed": 1})
 
 
-@pytest.mark.parametrize("fault", ["user", "cart"])
-def test_a_mended_line_whose_cart_went_out_without_it_goes_with_all_of_it(
-    fault: str, shop: Shop, record: Records, clean: Callable[[str, str], Counter[str]]
+def test_a_cart_waits_whole_for_the_contact_of_one_of_its_lines(
+    shop: Shop, record: Records, clean: Callable[[str, str], Counter[str]]
 ) -> None:
     shop.job = job_of(CSV)
-    # Who the last line of a cart is of, or of which cart it is, nobody knows: what there is of the cart is all that goes.
-    write(shop, CSV, spoilt(DAY, {6: (fault, "")}))
+    write(shop, CSV, spoilt(DAY, {6: ("user", "")}))
+    shop.call("run")
+    assert len(exported(shop)) == 3
+    ended = shop.call("rejects", *again(shop, mended(CSV, shop.folder / "bad.csv", DAY)))
+    assert (ended.exit, ended.json["rows"], ended.json["folded"], ended.json["delivered"]) == (0, 3, 2, 1)
+    assert record().bodies() == clean("csv", shop.job)  # no short cart went out before
+
+
+def test_a_mended_line_whose_cart_went_out_without_it_goes_with_all_of_it(
+    shop: Shop, record: Records, clean: Callable[[str, str], Counter[str]]
+) -> None:
+    shop.job = job_of(CSV)
+    # The row does not say of which cart it is a line: the cart goes out without it.
+    write(shop, CSV, spoilt(DAY, {6: ("cart", "")}))
     shop.call("run")
     rows = exported(shop)
     assert len(rows) == 1
@@ -170,7 +181,7 @@ def test_lines_of_a_cart_that_are_mended_one_after_the_other_go_with_those_mende
     shop: Shop, record: Records, clean: Callable[[str, str], Counter[str]]
 ) -> None:
     shop.job = job_of(CSV)
-    write(shop, CSV, spoilt(DAY, {4: ("user", ""), 6: ("user", "")}))
+    write(shop, CSV, spoilt(DAY, {4: ("cart", ""), 6: ("cart", "")}))
     shop.call("run")
     exported(shop)
     for number, row in enumerate(mended(CSV, shop.folder / "bad.csv", DAY)):
@@ -184,7 +195,7 @@ def test_a_mended_line_whose_cart_an_earlier_run_has_sent_goes_with_all_of_it(
     shop: Shop, record: Records, clean: Callable[[str, str], Counter[str]]
 ) -> None:
     shop.job = job_of(CSV)
-    write(shop, CSV, spoilt(DAY, {6: ("user", "")}))
+    write(shop, CSV, spoilt(DAY, {6: ("cart", "")}))
     shop.call("run")
     CSV.write(shop.folder / "a3.csv", [DAY[0] | {"user": "u9"}])
     assert shop.call("run").json["duplicate"] == {"sent_before": 9}  # the newest run holds nothing of the cart
@@ -198,7 +209,7 @@ def test_a_cart_that_went_out_with_its_last_line_is_changed_and_goes_where_the_j
     shop: Shop, record: Records, clean: Callable[[str, str], Counter[str]]
 ) -> None:
     shop.job = job_of(CSV)
-    write(shop, CSV, spoilt(DAY, {4: ("user", "")}))
+    write(shop, CSV, spoilt(DAY, {4: ("cart", "")}))
     shop.call("run")
     exported(shop)
     replay = again(shop, mended(CSV, shop.folder / "bad.csv", DAY))

@@ -122,6 +122,57 @@ def test_a_line_after_the_one_that_clears_its_cart_is_refused_with_all_its_lines
     assert (found.books.events, found.books.invalid_reasons) == (0, Counter(lines_differ=3))
 
 
+def test_a_cart_of_which_a_filter_took_a_line_does_not_go_and_its_lines_are_counted_by_that_filter(
+    tmp_path: Path,
+) -> None:
+    job = CART.replace("events:", "filters: {gifts: price = '0'}\nevents:")
+    rows = [
+        line("k", "a"),
+        line("k", "gift", price="0"),
+        line("k", "b"),
+        line("whole", "a"),
+        line("gone", "c", price="0"),
+    ]
+    found = plan(tmp_path, job, rows)
+    assert found.books.filtered == Counter(gifts=4)
+    assert (found.books.short_carts, found.books.events, found.books.invalid) == (Counter(gifts=1), 1, 0)
+    assert [body["params"][-1]["value"] for body in found.bodies] == ["whole"]
+
+
+@pytest.mark.parametrize("size", [1, 30_001])
+def test_lines_without_a_contact_beside_a_line_of_their_order_that_has_one_keep_the_cart_back(
+    tmp_path: Path, size: int
+) -> None:
+    """An export that names the contact on the first line of an order only; the lines lie in other batches than their first."""
+    first = [line(f"k{n}", "a") for n in range(size)]
+    rest = [line(f"k{n}", "b", user="") for n in range(size)]
+    rows = [*first, *rest, line("whole", "a"), line("stranger", "a", user="")]
+    anonymous = plan(tmp_path, "filters: {anonymous: true}\n" + CART, rows)
+    assert anonymous.books.filtered == Counter(anonymous=2 * size + 1)
+    assert (anonymous.books.short_carts, anonymous.books.events) == (Counter(anonymous=size), 1)
+    invalid = plan(tmp_path, CART, rows)
+    assert (invalid.books.events, invalid.books.invalid) == (1, 2 * size + 1)
+    assert invalid.books.invalid_reasons["cart_line"] == size
+
+
+def test_lines_without_a_contact_keep_no_cart_back_where_several_contacts_share_their_lines_values(
+    tmp_path: Path,
+) -> None:
+    rows = [line("k", "a", user="u"), line("k", "b", user="v"), line("k", "c", user="")]
+    found = plan(tmp_path, "filters: {anonymous: true}\n" + CART, rows)
+    assert (found.books.filtered, found.books.events) == (Counter(anonymous=1), 2)
+
+
+def test_a_line_that_failed_makes_its_cart_invalid_whatever_a_filter_took(tmp_path: Path) -> None:
+    job = CART.replace("events:", "filters: {gifts: price = '0'}\nevents:")
+    found = plan(tmp_path, job, [line("k", "a"), line("k", "gift", price="0"), line("k", "b", qty="x")])
+    assert (found.books.filtered, found.books.invalid_reasons["cart_line"], found.books.events) == (
+        Counter(gifts=1),
+        1,
+        0,
+    )
+
+
 def test_exact_duplicates_need_the_same_type_key_time_and_content_and_the_first_stays(tmp_path: Path) -> None:
     rows = [page("/a", "2026-11-20T10:00:00Z"), page("/a", "2026-11-20T12:00:00+02:00"), page("/b", "2026-11-20T10:00:00Z"),
             page("/a", "2026-11-20T10:00:00Z", "v"), page("/a", "2026-11-20T10:00:01Z")]  # fmt: skip
