@@ -30,11 +30,26 @@ from etl.source.chunk import Chunk, Ints
 from etl.source.conform import conform
 from etl.source.csv_file import CsvFile
 from etl.source.formats import format_of_name
-from etl.source.marks import FILE_MARK, LINE, MARKS, PLACE_MARK, RULE_MARK, TEXT_MARK, place_text, with_marks
+from etl.source.marks import (
+    FILE_MARK,
+    LINE,
+    MARKS,
+    PLACE_MARK,
+    RULE_MARK,
+    TEXT_MARK,
+    UNENCODABLE,
+    UNENCODABLE_IN_JSON,
+    place_text,
+    with_marks,
+)
 from etl.source.mended import MendedSource
 from etl.source.originals import originals
 from etl.source.parquet_file import ParquetFile
 from etl.source.reader import Source, open_source
+
+
+_FORMULA = r"^[=+\-@\t\r]"
+_SIGNED = r"^[+-][0-9 ().,/-]*$"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +58,7 @@ class Exported:
 
     file: Path | None
     rows: int
+    formulas: int = 0
 
 
 def export(
@@ -73,13 +89,14 @@ def export(
                         _write(
                             writer, chunk, _Marks(source.files[at], run.name, numbers, mine["rules"].combine_chunks())
                         )
+            formulas = writer.formulas if isinstance(writer, _Csv) else 0
             sync(part)
             part.replace(file)
         except OSError as error:
             raise JobError(f"{file} cannot be written: {error.strerror}", hint="name another file") from error
         finally:
             part.unlink(missing_ok=True)
-    return Exported(file, rows.num_rows)
+    return Exported(file, rows.num_rows, formulas)
 
 
 @contextmanager
@@ -151,9 +168,9 @@ def _writer(path: Path, source: Source | MendedSource) -> Iterator[_Writer]:
         if source.format == "parquet":
             yield stack.enter_context(_Parquet(path, file))
         elif source.format == "ndjson":
-            yield _Ndjson(stack.enter_context(path.open("w", encoding=file.settings.encoding, newline="")))
+            yield _Ndjson(stack.enter_context(_text_file(path, file, UNENCODABLE_IN_JSON)))
         else:
-            stream = stack.enter_context(path.open("w", encoding=file.settings.encoding, newline=""))
+            stream = stack.enter_context(_text_file(path, file, UNENCODABLE))
             if source.format == "csv":
                 names = [name for name in file.schema.names if name not in MARKS]
                 first = file.readers[0]
@@ -163,11 +180,17 @@ def _writer(path: Path, source: Source | MendedSource) -> Iterator[_Writer]:
                 yield _Csv(stream, [LINE], ",", headed=True)
 
 
+def _text_file(path: Path, file: Source, errors: str) -> IO[str]:
+    """Open a file in the input's encoding. What that lacks can stand in the marks and in unread rows only: it is escaped."""
+    return path.open("w", encoding=file.settings.encoding, errors=errors, newline="")
+
+
 class _Csv:
-    """Columns of text; an unread row stands as text in the first."""
+    """Columns of text; an unread row stands as text in the first. `formulas` counts the cells that a spreadsheet would run."""
 
     def __init__(self, stream: IO[str], names: list[str], delimiter: str, *, headed: bool) -> None:
         self._names = names
+        self.formulas = 0
         self._rows = csv.writer(stream, delimiter=delimiter, lineterminator="\n")
         if headed:
             self._rows.writerow([*names, *MARKS])
@@ -181,7 +204,17 @@ class _Csv:
             found.append((item.row, (item.text, *blank, *said)))
         if chunk.unread:
             found.sort(key=lambda one: one[0])
+        columns = [table[n] for n in self._names if n in table.column_names]
+        self.formulas += sum(map(_formulas, [*columns, marks[0], pa.array([item.text for item in chunk.unread])]))
         self._rows.writerows(row for _, row in found)
+
+
+def _formulas(texts: pa.Array | pa.ChunkedArray) -> int:
+    """Count the texts that a spreadsheet takes for a formula: numbers and phones with a sign it takes for numbers."""
+    if not pa.types.is_string(texts.type) and not pa.types.is_large_string(texts.type):
+        return 0
+    found = pc.and_not(pc.match_substring_regex(texts, _FORMULA), pc.match_substring_regex(texts, _SIGNED))
+    return int(pc.sum(found).as_py() or 0)
 
 
 class _Ndjson:

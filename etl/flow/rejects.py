@@ -48,11 +48,11 @@ def look(job: Job, folder: Path | None, asked: Asked, file: Path | None) -> Reje
         if asked.unknown:
             with rejected(job, place, run, files, checkpoint.unknowns(run.run), quarantine=False) as found:
                 doubts = found.answers()
-        exported = None
+        exported, notes = None, [] if file is None else ["nothing was refused: no file was written"]
         if file is not None:
             done = export(job, place, checkpoint, run, file, quarantine=asked.quarantine, dead=asked.dead)
-            exported = (str(done.file), done.rows) if done.file is not None else None
-        notes = [] if file is None or exported else ["nothing was refused: no file was written"]
+            if done.file is not None:
+                exported, notes = (str(done.file), done.rows), _formulas(done.formulas)
         return Rejects(
             job=job.job,
             run=run.name,
@@ -118,6 +118,14 @@ def _example(one: Reason) -> Example:
     element = "" if one.element is None else f" element {one.element}"
     rule = "no rule has seen it" if one.rule is None else f"events[{one.rule}] {one.type or ''}".strip()
     return Example(one.reason, one.count, f"{one.file}:{one.row}{element}", rule, one.original)
+
+
+def _formulas(count: int) -> list[str]:
+    """Say where a spreadsheet would run what stands in an export. It is not quoted: a mended row holds what its cells hold."""
+    if not count:
+        return []
+    cells = "1 cell begins" if count == 1 else f"{count:,} cells begin"
+    return [f"{cells} with =, +, -, @ or a tab: a spreadsheet may run that as a formula; import the columns as text"]
 
 
 def _others(checkpoint: Checkpoint, run: RunRow) -> list[str]:

@@ -5,6 +5,8 @@ They are made for people, who mend the rows beside them, and read back when the 
 
 from __future__ import annotations
 
+import codecs
+import json
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +17,9 @@ from etl.source.chunk import Ints
 
 FILE_MARK, PLACE_MARK, RULE_MARK = "rejected_file", "rejected_place", "rejected_rule"
 MARKS = (FILE_MARK, PLACE_MARK, RULE_MARK)
+
+#: How a file of rejected rows writes what its encoding lacks, as `\\u0432`. It is that of the input, whose name may hold more.
+UNENCODABLE, UNENCODABLE_IN_JSON = "backslashreplace", "clickreplay.json"
 
 #: Where NDJSON carries a line that is no object.
 TEXT_MARK = "rejected_text"
@@ -30,9 +35,23 @@ _PLACE = r"^\s*run (?P<run>[0-9]{6,}-[0-9a-f]{6}) row (?P<row>[0-9]{1,18})\s*$"
 _RULE = r"^\s*(?:(?P<any>any)\b|events\[(?P<rule>[0-9]{1,4})\])(?: element (?P<element>[0-9]{1,9}))?"
 
 
+def _as_json(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return json.dumps(error.object[error.start : error.end])[1:-1], error.end
+
+
+codecs.register_error(UNENCODABLE_IN_JSON, _as_json)
+
+
 def place_text(run: str, rows: pa.Array) -> pa.Array:
     """Return the place of rows of a run: `run 000007-ab12cd row 17`."""
     return pc.binary_join_element_wise(f"run {run} row", rows.cast(pa.string()), " ")
+
+
+def written(name: str, encoding: str) -> str:
+    """Return a file's name as FILE_MARK has it in a CSV of this encoding."""
+    return name.encode(encoding, UNENCODABLE).decode(encoding)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ from etl.source.marks import (
     places_of,
     rules_of,
     without_marks,
+    written,
 )
 from etl.source.originals import originals
 from etl.source.reader import Batch, Source, open_source
@@ -161,7 +162,8 @@ class MendedSource:
         rows: list[Ints] = []
         elements: list[Ints] = []
         runs: set[str] = set()
-        names = pa.array(self._origin.files, pa.string())
+        encoding = self.settings.encoding if self.format in ("csv", "access_log") else "utf-8"
+        names = pa.array([written(name, encoding) for name in self._origin.files], pa.string())
         with log.open("w", encoding="utf-8") if log else _no_file() as lines:
             for batch in self._file.batches([*MARKS, *([LINE] if log else [])]):
                 table = batch.table
