@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from etl.delivery.answers import Answer
-from etl.delivery.body import iso, with_param
+from etl.delivery.body import contacts_in, iso, with_param
 from etl.delivery.method import Reading
 from etl.delivery.outbox import OutboxEvent
 from etl.delivery.retry import verdict
+from etl.masking import NOTHING_KNOWN
 
 
 class EventMethod:
@@ -35,7 +36,8 @@ class EventMethod:
         (piece,) = pieces
         return piece
 
-    def read(self, answer: Answer, request: bytes, doubted: Sequence[bool]) -> Reading:  # noqa: ARG002
+    def read(self, answer: Answer, request: bytes, doubted: Sequence[bool]) -> Reading:
         """Return the verdict that the status is; a 2xx whose body cannot be read leaves it open."""
         unread = answer.accepts and answer.unreadable is not None
-        return Reading([verdict(answer, doubted=each) for each in doubted], mismatch=unread)
+        known = NOTHING_KNOWN if answer.accepts else contacts_in(request)
+        return Reading([verdict(answer, doubted=each, known=known) for each in doubted], mismatch=unread)

@@ -12,7 +12,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from etl.delivery.answers import Answer
-from etl.delivery.body import iso, moment, with_param
+from etl.delivery.body import contacts_in, iso, moment, with_param
 from etl.delivery.checkpoint import State
 from etl.delivery.method import Reading
 from etl.delivery.outbox import OutboxEvent
@@ -73,24 +73,26 @@ class PastEventsMethod:
         """Return the verdicts, event by event (api-facts §1, its answer)."""
         count = len(doubted)
         if not answer.accepts:
-            return self._read_status(answer, doubted)
+            return self._read_status(answer, request, doubted)
         statuses = _statuses(answer.body, count)
         if statuses is None:
-            said = answer.unreadable or snippet(answer.body)
+            said = answer.unreadable or snippet(answer.body, contacts_in(request))
             wrong = f"the answer does not speak of these {count} events: {said}"
             return Reading([Verdict(State.UNKNOWN, answer.status, wrong)] * count, mismatch=True)
         kinds = {status: _verdict(status, answer.status) for status in dict.fromkeys(statuses)}
         fatal = _not_ready(request, statuses.index(_SEGMENTATION)) if _SEGMENTATION in kinds else None
         return Reading([kinds[status] for status in statuses], fatal)
 
-    def _read_status(self, answer: Answer, doubted: Sequence[bool]) -> Reading:
+    def _read_status(self, answer: Answer, request: bytes, doubted: Sequence[bool]) -> Reading:
         """Return what a status says of all events of a request."""
-        verdicts = [verdict(answer, doubted=each) for each in doubted]
+        known = contacts_in(request)
+        either = {each: verdict(answer, doubted=each, known=known) for each in set(doubted)}
+        verdicts = [either[each] for each in doubted]
         alone = len(doubted) == 1
         # A 409 is for the whole request: these very events have come before, and with all of them in doubt they have.
         if alone or not any(each.state is State.REJECTED for each in verdicts):
             return Reading(verdicts)
-        again = Verdict(State.RETRY, answer.status, f"refused in company: {snippet(answer.body)}")
+        again = Verdict(State.RETRY, answer.status, f"refused in company: {snippet(answer.body, known)}")
         return Reading([again] * len(doubted), refused_whole=True)
 
 

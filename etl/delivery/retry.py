@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from etl.delivery.answers import Answer, Cause, Failure, Outcome
 from etl.delivery.checkpoint import DOUBTS_AT_MOST, State, Tries
-from etl.masking import snippet
+from etl.masking import NOTHING_KNOWN, Known, snippet
 
 #: Refused for now: surely not accepted, safe to retry.
 FOR_NOW = frozenset({408, 429, 503})
@@ -76,14 +76,14 @@ def judge(status: int, *, doubted: bool) -> State:
     return State.REJECTED if 400 <= status < 500 else State.UNKNOWN
 
 
-def verdict(answer: Answer, *, doubted: bool) -> Verdict:
-    """Return the verdict of an answer that speaks of one event."""
+def verdict(answer: Answer, *, doubted: bool, known: Known = NOTHING_KNOWN) -> Verdict:
+    """Return the verdict of an answer that speaks of one event; `known` is the contact data that its request carried."""
     if answer.accepts and answer.unreadable is not None:
         return Verdict(State.UNKNOWN, answer.status, answer.unreadable)
     state = judge(answer.status, doubted=doubted)
     if answer.status == 404 or (answer.status == 403 and answer.is_page):
         state = State.RETRY  # of something between, that knows the API no more for a while
-    said = None if state is State.DELIVERED else answer.unreadable or snippet(answer.body)
+    said = None if state is State.DELIVERED else answer.unreadable or snippet(answer.body, known)
     return Verdict(state, answer.status, said)
 
 

@@ -47,7 +47,6 @@ from etl.source.originals import originals
 from etl.source.parquet_file import ParquetFile
 from etl.source.reader import Source, open_source
 
-
 _FORMULA = r"^[=+\-@\t\r]"
 _SIGNED = r"^[+-][0-9 ().,/-]*$"
 

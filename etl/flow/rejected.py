@@ -28,7 +28,7 @@ _ENTRY = (
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """A reason with how many it holds for, and the first of them. `original` is masked by whoever shows it."""
+    """A reason with how many it holds for, and the first of them. `original` holds contact data: ContactData hides it."""
 
     reason: str
     count: int

@@ -11,6 +11,7 @@ from pathlib import Path
 from etl.delivery.checkpoint import Checkpoint, RunRow
 from etl.errors import JobError, StateError
 from etl.flow import state
+from etl.flow.contact_data import ContactData
 from etl.flow.export import export
 from etl.flow.mended import still_open
 from etl.flow.origin import read_origin
@@ -38,9 +39,11 @@ def look(job: Job, folder: Path | None, asked: Asked, file: Path | None) -> Reje
         run = run_of(checkpoint, asked.run, place, asked.day)
         counts = checkpoint.counts(run.run)
         try:
-            files: Sequence[str] = read_origin(place.run(run.name)).origin.files
+            origin = read_origin(place.run(run.name)).origin
+            files: Sequence[str] = origin.files
+            columns = origin.schema.names
         except StateError:
-            files = ()  # planned by an older version: what it refused can still be looked at
+            files, columns = (), []  # planned by an older version: what it refused can still be looked at
         dead = checkpoint.dead_letters(run.run) if asked.dead else None
         with rejected(job, place, run, files, dead, quarantine=asked.quarantine) as found:
             reasons, answers, (invalid, rows) = found.reasons(), found.answers(), found.counts()
@@ -53,6 +56,7 @@ def look(job: Job, folder: Path | None, asked: Asked, file: Path | None) -> Reje
             done = export(job, place, checkpoint, run, file, quarantine=asked.quarantine, dead=asked.dead)
             if done.file is not None:
                 exported, notes = (str(done.file), done.rows), _formulas(done.formulas)
+        contacts = ContactData(job, columns)
         return Rejects(
             job=job.job,
             run=run.name,
@@ -63,9 +67,9 @@ def look(job: Job, folder: Path | None, asked: Asked, file: Path | None) -> Reje
             rows=rows,
             rejected=counts.rejected,
             unknown=counts.unknown + counts.sent,
-            reasons=[_example(one) for one in reasons],
-            answers=[_example(one) for one in answers],
-            doubts=[_example(one) for one in doubts],
+            reasons=[_example(one, contacts) for one in reasons],
+            answers=[_example(one, contacts) for one in answers],
+            doubts=[_example(one, contacts) for one in doubts],
             notes=[*notes, *_others(checkpoint, run)],
             exported=exported,
             open=_open(place, checkpoint, run, invalid),
@@ -114,10 +118,12 @@ def _open(place: Place, checkpoint: Checkpoint, run: RunRow, invalid: int) -> Op
     return still_open(place, checkpoint, run)
 
 
-def _example(one: Reason) -> Example:
+def _example(one: Reason, contacts: ContactData) -> Example:
     element = "" if one.element is None else f" element {one.element}"
     rule = "no rule has seen it" if one.rule is None else f"events[{one.rule}] {one.type or ''}".strip()
-    return Example(one.reason, one.count, f"{one.file}:{one.row}{element}", rule, one.original)
+    return Example(
+        one.reason, one.count, f"{one.file}:{one.row}{element}", rule, one.original and contacts.hidden(one.original)
+    )
 
 
 def _formulas(count: int) -> list[str]:

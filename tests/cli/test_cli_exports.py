@@ -28,10 +28,8 @@ def test_a_file_whose_name_its_own_encoding_lacks_is_exported_and_replayed(
     shop: Shop, record: Callable[[], Record], form: str
 ) -> None:
     shop.job = JOB.replace("EXT", form)
-    if form == "csv":
-        text = f"user,url,time\né,,{TIME}\n"
-    else:
-        text = json.dumps({"user": "é", "url": "", "time": TIME}, ensure_ascii=False) + "\n"
+    line = json.dumps({"user": "é", "url": "", "time": TIME}, ensure_ascii=False)
+    text = f"user,url,time\né,,{TIME}\n" if form == "csv" else f"{line}\n"
     (shop.folder / f"вигрузка 😀.{form}").write_text(text, "latin-1")
     assert shop.call("run").exit == 0
     export = shop.folder / "bad" / f"bad.{form}"
