@@ -50,6 +50,9 @@ class JobMistakes(JobError):  # noqa: N818 - it is named for what it holds
         self.mistakes = tuple(sorted(dict.fromkeys(mistakes), key=by_line))
         super().__init__("\n".join(f"{place(path, m.line, m.key)}: {m.message}" for m in self.mistakes))
 
+    def __str__(self) -> str:
+        return self.message  # a line a mistake
+
 
 def place(path: Path, line: int | None, key: str) -> str:
     """Return a place as people and editors read it: `jobs/shop.yaml:31: events[1].where`, or `--set delivery.rate`."""

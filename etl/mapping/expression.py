@@ -1,7 +1,7 @@
 """One expression of the job: read by DuckDB's own parser, its names and functions checked, before any row is seen.
 
-What is refused is RULES §11's list: names that are no columns, subqueries, windows and aggregates, functions of the clock, of chance or
-of the settings (a plan must come out the same twice), and text compared with a number.
+What is refused: names that are no columns, subqueries, windows and aggregates, functions that are not on the list
+of `allowed` (of the clock, of chance, of the settings, of files: a plan must come out the same twice), and text compared with a number.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 import duckdb
 
 from etl.mapping import functions
+from etl.mapping.allowed import ALLOWED
 from etl.mapping.names import Names
 from etl.sql import folded, quote
 
@@ -73,32 +74,11 @@ _REFUSED_CLASSES = {
     "POSITIONAL_REFERENCE": "`#` (name the columns)",
     "DEFAULT": "DEFAULT",
 }
-_MACROS = (
-    "array_",
-    "list_",
-    "map_contains",
-    "md5_number",
-    "if",
-    "nullif",
-    "split_part",
-    "date_add",
-    "fdiv",
-    "fmod",
-    "json",
-)
 _SELECT = "SELECT "
 _CONSTANTS = frozenset({"null", "true", "false"})
-_REFUSED_SCALARS = frozenset(
-    {
-        "version",
-        "current_localtime",
-        "current_localtimestamp",
-        "get_current_time",
-        "alias",
-        "generate_subscripts",
-        "sleep_ms",
-        "in_search_path",
-    }
+#: Functions that tell another value each time, and that DuckDB's catalogue calls consistent.
+_CLOCK = frozenset(
+    {"current_localtime", "current_localtimestamp", "get_current_time", "version", "in_search_path", "ago"}
 )
 
 
@@ -163,9 +143,9 @@ def _functions() -> Mapping[str, frozenset[str]]:
         rows = connection.execute("SELECT function_name, function_type, stability FROM duckdb_functions()").fetchall()
     kinds: dict[str, set[str]] = {}
     for name, kind, stability in rows:
-        kinds.setdefault(kind, set()).add(name)
+        kinds.setdefault(kind, set()).add(name.lower())
         if kind == "scalar" and stability != "CONSISTENT":
-            kinds.setdefault("unstable", set()).add(name)
+            kinds.setdefault("unstable", set()).add(name.lower())
     return {kind: frozenset(names) for kind, names in kinds.items()}
 
 
@@ -262,17 +242,17 @@ def _check_node(node: Node) -> None:
 
 def _check_function(name: str, arguments: int) -> None:
     catalogue = _functions()
-    if name in catalogue["unstable"] or name in _REFUSED_SCALARS or name == "ago" or (name == "age" and arguments < 2):
-        raise ExpressionError(f"{name}() is not possible here: a plan must come out the same twice")
+    if name in ALLOWED and not (name == "age" and arguments < 2):
+        return
     if name == "unnest":
         raise ExpressionError("unnest() is not possible here: use `each:` for one event an element")
-    if name in catalogue["scalar"] or (name in catalogue["macro"] and name.startswith(_MACROS)):
-        return
     if name in catalogue["aggregate"] or name in catalogue["window"]:
         raise ExpressionError(f"{name}() is an aggregate: an expression sees one row")
-    if any(name in catalogue[kind] for kind in ("table", "table_macro", "pragma", "macro")):
+    if name in catalogue["unstable"] or name in _CLOCK or name == "age":
+        raise ExpressionError(f"{name}() is not possible here: a plan must come out the same twice")
+    if any(name in names for names in catalogue.values()):
         raise ExpressionError(f"{name}() is not possible here: an expression sees the row and nothing else")
-    close = get_close_matches(name, [*catalogue["scalar"], *functions.NAMES], n=1)
+    close = get_close_matches(name, [*ALLOWED, *functions.NAMES], n=1)
     raise ExpressionError(f"no function `{name}`" + (f"; did you mean `{close[0]}`?" if close else ""))
 
 

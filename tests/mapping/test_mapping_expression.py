@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import duckdb
 import pytest
 
+from etl.mapping.allowed import ALLOWED
 from etl.mapping.expression import ExpressionError, Scope, parse
 from etl.mapping.names import Names
 from etl.sql import connect
@@ -71,3 +72,65 @@ def test_what_cannot_be_is_refused_with_words(text: str, words: str, sql: duckdb
 )  # fmt: skip
 def test_only_what_a_value_can_make_fail_needs_a_try(text: str, safe: bool, sql: duckdb.DuckDBPyConnection) -> None:
     assert parse(text, SCOPE, sql).safe is safe
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "json_serialize_plan('select 1')",
+        "json_serialize_sql('select 1')",
+        "json_deserialize_sql(sku)",
+        "main.json_serialize_plan(sku)",
+        "sku.json_serialize_plan()",
+        "sleep_ms(1000)",
+        "pg_sleep(1)",
+        "write_log('x')",
+        "nextval('s')",
+        "setseed(0.5)",
+        "current_user()",
+        "inet_server_addr()",
+        "version()",
+        "has_table_privilege('t', 'select')",
+        "error('x')",
+        "getenv('HOME')",
+        "read_blob('/etc/passwd')",
+        "query('select 1')",
+        "json_group_array(sku)",
+        "list_transform(items, lambda x: json_serialize_plan(x))",
+    ],
+)
+def test_a_function_that_is_not_on_the_list_is_refused(call: str, sql: duckdb.DuckDBPyConnection) -> None:
+    with pytest.raises(ExpressionError, match=r"not possible here|no function|an expression sees one row"):
+        parse(call, SCOPE, sql)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "extract(year from price::date)",
+        "sku like 'a!%' escape '!'",
+        "sku similar to 'a.*'",
+        "items[1]",
+        "sku[1:2]",
+        "[x.sku for x in items if x.sku is not null]",
+        "{'a': sku, 'b': [1, 2]}",
+        "map {'a': 1}['a']",
+        "price::timestamp at time zone 'Europe/Kyiv'",
+        "price::date + interval 1 day",
+        "trim(both ' ' from sku) || position('a' in sku) || substring(sku from 2 for 1)",
+        "case when sku is distinct from mail then if(true, 1, 2) else price ** 2 % 3 end",
+        "sku ->> '$.a'",
+        "formatReadableSize(1000)",
+        "list_sum([1, 2]) + list_aggregate([1, 2], 'max') + days_in_month(price::date)",
+    ],
+)
+def test_what_sql_writes_without_a_name_is_on_the_list(text: str, sql: duckdb.DuckDBPyConnection) -> None:
+    assert parse(text, SCOPE, sql).sql
+
+
+def test_every_function_on_the_list_is_one_of_duckdb_that_tells_the_same_twice(sql: duckdb.DuckDBPyConnection) -> None:
+    rows = sql.execute(
+        "SELECT DISTINCT lower(function_name) FROM duckdb_functions() "
+        "WHERE (function_type = 'scalar' AND stability = 'CONSISTENT') OR function_type = 'macro'"
+    ).fetchall()
+    assert {name for (name,) in rows} >= ALLOWED
