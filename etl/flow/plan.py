@@ -28,6 +28,7 @@ from etl.flow.state import Place, number_of, storing
 from etl.job.fingerprint import mapping_hash
 from etl.job.models import Job
 from etl.job.template import dated
+from etl.mapping.match_times import MovedTimes
 from etl.outbox.elimination import Policy, eliminate
 from etl.outbox.render import STAGED
 from etl.outbox.staging import Staging
@@ -40,6 +41,10 @@ from etl.tables import QUARANTINE
 
 Progress = Callable[[str, int], None]  # what is being done, how many rows so far
 Sent = Callable[[datetime | None], list[Path]]  # files (SENT) of what is taken for sent, from this time on
+
+
+#: How many places a warning names.
+_MOST_PLACES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +172,7 @@ class _Planner:
         self.now, self.folder, self.progress = now, folder, progress
         self.books = Books()
         self.examples: dict[str, tuple[int, int]] = {}
+        self.moved_times = MovedTimes()
         untimed = any((rule.time or job.time) is None for rule in job.events)
         self.files = source.files
         self.first_rows = [source.first_rows_hash(i) for i in range(len(self.files))] if untimed else None
@@ -213,6 +219,10 @@ class _Planner:
             leftover.unlink()
         shutil.rmtree(self.folder / "spill", ignore_errors=True)
         books.doubts = self.source.doubts() if isinstance(self.source, Source) else []
+        moved = self.moved_times
+        books.times_twice, books.times_later, books.times_skipped = moved.twice, moved.later, moved.skipped
+        books.carts_twice = len(moved.carts)
+        books.carts_twice_at = [f"{self.files[file]}:{row}" for file, row in sorted(moved.carts)[:_MOST_PLACES]]
         books.examples = {reason: f"{self.files[file]}:{row}" for reason, (file, row) in self.examples.items()}
         if books.balance != 0:
             raise AssertionError(f"the books do not balance by {books.balance}: {books}")
@@ -232,8 +242,7 @@ class _Planner:
         books.reached += prepared.reached
         books.taken += Counter({str(rule): count for rule, count in prepared.taken.items()})
         books.short_carts += prepared.short_carts
-        books.times_twice += prepared.times_twice
-        books.times_skipped += prepared.times_skipped
+        self.moved_times.add(prepared.moved_times)
         for name, counts in books.lookups.items():
             counts["rows"] += prepared.asked
             counts["found"] += prepared.partners[name]

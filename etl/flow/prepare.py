@@ -22,6 +22,7 @@ from etl.job.models import Job
 from etl.mapping.contact_lists import ContactLists
 from etl.mapping.lookup_table import LookupInput
 from etl.mapping.mapper import Mapper, RuleMatches
+from etl.mapping.match_times import MovedTimes
 from etl.mapping.program import EXPRESSION_FAILED, GROUP, ITEM, LINE
 from etl.outbox.fold import CLEARED, INVALID, LOST, fold
 from etl.outbox.render import line_columns, render
@@ -59,8 +60,7 @@ class Prepared:
     partners: Counter[str] = field(default_factory=Counter)  # by lookup: rows that found theirs
     reached: int = 0  # rows that no filter took out
     taken: Counter[int] = field(default_factory=Counter)  # by rule: of these, the rows that it took
-    times_twice: int = 0
-    times_skipped: int = 0
+    moved_times: MovedTimes = field(default_factory=MovedTimes)
 
     def refuse(self, table: pa.Table) -> None:
         """Count rows of the quarantine, each once, and its reasons."""
@@ -141,7 +141,7 @@ class Preparer:
         result.reached, result.taken = mapped.reached, mapped.taken
         if table.num_rows < batch.table.num_rows:
             result.filtered["transform"] += batch.table.num_rows - table.num_rows
-        result.times_twice, result.times_skipped = mapped.moved_times["twice"], mapped.moved_times["skipped"]
+        result.moved_times = mapped.moved_times
         for failed in mapped.failed:
             reasons = pa.array([[failed.reason]] * failed.places.num_rows, pa.list_(pa.string()))
             result.refuse(invalid_matches(failed.places, failed.rule, reasons, batch.table, self._files, self._sql))

@@ -29,6 +29,12 @@ def warnings_of(books: Books, job: Job, *, replay: bool = False) -> list[str]:
             f"their other lines are counted as `{reason}` too. Leave lines out of a cart by the rule's `where`; carry a contact that "
             "only the first line has down to the others by a lookup (docs/ready-jobs.md)"
         )
+    if rows := books.carts_twice:
+        found.append(
+            f"warning: {rows:,} {'row' if rows == 1 else 'rows'} of carts have a local time that occurs twice, as clocks go back then: the "
+            f"first at {', '.join(books.carts_twice_at)}. Look whether the last cart of these contacts is right, or export times with "
+            "their offset or in UTC"
+        )
     if again := books.left_out.count:
         found.append(
             f"warning: {_events(again)} {_are(again)} left out as duplicate `changed`: run {', '.join(books.left_out.runs)} has sent "

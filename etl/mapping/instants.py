@@ -111,21 +111,23 @@ def _text_columns(value: str) -> dict[str, str]:
 class Instants:
     """The instants of a column (null where there is none), and how many local times were moved."""
 
-    values: pa.Array  # timestamp[us, UTC]
-    twice: int  # local times that occur twice: the earlier one was taken
+    values: pa.Array  # timestamp[us, UTC]; of a local time that occurs twice the earlier one
+    later: pa.Array | None  # the later one of such a time, else as `values`; None where no value is a local time
     skipped: int  # local times that do not occur: moved forward by the gap
 
 
 def settle(utc: pa.Array, local: pa.Array, kinds: pa.Array, zone: str, kind: int | None) -> Instants:
     """Turn the columns of SQL into instants; `kind` is the one kind of the column, other kinds give null."""
-    placed, twice, skipped = localise(local, zone)
-    values = pc.coalesce(utc.cast(pa.timestamp("us")).cast(INSTANT), placed)
+    placed, again, skipped = localise(local, zone)
+    given = utc.cast(pa.timestamp("us")).cast(INSTANT)
+    values = pc.coalesce(given, placed)
     # 0001-01-01 and 9999-12-31 are how exports write "never".
     sane = pc.and_(pc.greater_equal(values, _FIRST), pc.less(values, _LAST))
     values = pc.if_else(sane, values, pa.scalar(None, INSTANT))
     if kind is not None:
         values = pc.if_else(pc.fill_null(pc.equal(kinds, kind), False), values, pa.scalar(None, INSTANT))
-    return Instants(values, twice, skipped)
+    later = None if local.null_count == len(local) else pc.coalesce(given, again)
+    return Instants(values, later, skipped)
 
 
 def first_kind(utc: pa.Array, local: pa.Array, kinds: pa.Array) -> int | None:
@@ -134,18 +136,19 @@ def first_kind(utc: pa.Array, local: pa.Array, kinds: pa.Array) -> int | None:
     return int(present[0].as_py()) if len(present) else None
 
 
-def localise(local: pa.Array, zone: str) -> tuple[pa.Array, int, int]:
-    """Place local times in `zone`: (instants, how many occur twice, how many do not occur)."""
+def localise(local: pa.Array, zone: str) -> tuple[pa.Array, pa.Array, int]:
+    """Place local times in `zone`: (the earlier instant of each, the later one where it occurs twice, how many do not occur)."""
     local = local.cast(pa.timestamp("us"))
     if local.null_count == len(local):
-        return pa.nulls(len(local), INSTANT), 0, 0
+        return pa.nulls(len(local), INSTANT), pa.nulls(len(local), INSTANT), 0
     earlier = _assume(local, zone, "earliest", "earliest")
-    ambiguous = pc.not_equal(earlier, _assume(local, zone, "latest", "earliest"))
+    later = _assume(local, zone, "latest", "earliest")
     missing = pc.not_equal(earlier, _assume(local, zone, "earliest", "latest"))
     skipped = pc.sum(missing).as_py() or 0
     if skipped:
         earlier = _move_forward(local, earlier, missing, zone)
-    return earlier, pc.sum(ambiguous).as_py() or 0, skipped
+        later = pc.if_else(missing, earlier, later)
+    return earlier, later, skipped
 
 
 def _assume(local: pa.Array, zone: str, ambiguous: str, nonexistent: str) -> pa.Array:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass, field
@@ -16,14 +16,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from etl.job.models import Job
-from etl.mapping import instants
 from etl.mapping.blank import blank_to_null
 from etl.mapping.contact_lists import UNKNOWN, ContactLists, Mask
 from etl.mapping.joins import BATCH, Joins
 from etl.mapping.lookup_table import LookupInput
-from etl.mapping.program import EXPRESSION_FAILED, OUT, RAW_TIME, ROWS, Program, RuleProgram, compile_job, taken
+from etl.mapping.match_times import MatchTimes, MovedTimes
+from etl.mapping.program import EXPRESSION_FAILED, OUT, ROWS, Program, RuleProgram, compile_job, taken
 from etl.mapping.ready import know_bots
-from etl.mapping.time_kinds import TimeKinds
 from etl.sql import connect, fetch, quote
 from etl.tables import FAULT, PLACE, RULES
 
@@ -43,6 +42,16 @@ class RuleMatches:
 
     rule: int
     table: pa.Table
+    elements: pa.Table | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Fetched:
+    """What a rule's statements gave for a batch."""
+
+    index: int
+    rule: RuleProgram
+    matches: pa.Table
     elements: pa.Table | None
 
 
@@ -79,7 +88,7 @@ class Mapped:
     failed: list[Failed] = field(default_factory=list)
     lost: list[Lost] = field(default_factory=list)  # lines that are no matches, or none any more
     partners: Counter[str] = field(default_factory=Counter)  # by lookup: rows that found theirs
-    moved_times: Counter[str] = field(default_factory=Counter)  # local times `twice` and `skipped`
+    moved_times: MovedTimes = field(default_factory=MovedTimes)
 
 
 class Mapper:
@@ -103,11 +112,10 @@ class Mapper:
         column RULES.
         """
         self._job = job
-        self._now = now
         self._contacts = contacts
         self._only = pa.array(sorted(only), pa.string()) if only else None
         self._connection = connect(memory=memory, threads=1)  # mappers work side by side instead
-        self._kinds = TimeKinds()
+        self._times = MatchTimes(now)
         schemas = {name: lookup.schema for name, lookup in lookups.items()}
         self.program: Program = compile_job(job, schema, self._connection, schemas, limited=limited)
         self._beside = [*PLACE.names, *([RULES] if limited else [])]
@@ -128,7 +136,7 @@ class Mapper:
         try:
             self._map(batch, result)
         finally:
-            self._kinds.ended(number)
+            self._times.ended(number)
         return result
 
     def _map(self, batch: pa.Table, result: Mapped) -> None:
@@ -148,10 +156,11 @@ class Mapper:
 
     def _try(self, batch: pa.Table, number: int) -> Mapped:
         result = self._rows(batch, number)
-        for index, rule in enumerate(self.program.rules):
-            self._rule(index, rule, rule.matches, result)
+        rules = list(enumerate(self.program.rules))
+        self._take([self._fetch(index, rule, rule.matches) for index, rule in rules], result)
+        for index, rule in rules:
             if result.failed or any(name in result.filtered for name in self.program.filters):
-                self._mark(index, rule, rule.marks.lost if rule.marks else None, result)
+                self._mark(index, rule.marks.lost if rule.marks else None, result)
         return result
 
     def _alone(self, batch: pa.Table, number: int) -> Mapped:
@@ -162,15 +171,15 @@ class Mapper:
             result = Mapped(number, rows=1, failed=[Failed(None, EXPRESSION_FAILED, batch.select(PLACE.names))])
             for index, rule in enumerate(self.program.rules):
                 with suppress(duckdb.Error):  # then nobody can say which cart it is a line of
-                    self._mark(index, rule, rule.marks.blind if rule.marks else None, result)
+                    self._mark(index, rule.marks.blind if rule.marks else None, result)
             return result
         for index, rule in enumerate(self.program.rules):
             with suppress(duckdb.Error):
-                self._mark(index, rule, rule.marks.lost if rule.marks else None, result)
+                self._mark(index, rule.marks.lost if rule.marks else None, result)
             for statement in (rule.matches, rule.marks.matches if rule.marks else None):
                 try:
                     if statement is not None:
-                        self._rule(index, rule, statement, result)
+                        self._take([self._fetch(index, rule, statement)], result)
                         break
                 except duckdb.Error:
                     continue
@@ -194,23 +203,28 @@ class Mapper:
         self._count(result)
         return result
 
-    def _rule(self, index: int, rule: RuleProgram, statement: str, result: Mapped) -> None:
+    def _fetch(self, index: int, rule: RuleProgram, statement: str) -> _Fetched:
         matches = fetch(self._connection, statement)
-        if matches.num_rows == 0:
-            return
-        elements = fetch(self._connection, rule.elements) if rule.elements else None
-        matches = self._in_time(rule, matches, result)
-        kept = self._keep_known(matches, index if rule.marks else None, result)
-        result.by_rule.append(RuleMatches(index, kept, elements))
+        elements = fetch(self._connection, rule.elements) if rule.elements and matches.num_rows else None
+        return _Fetched(index, rule, matches, elements)
 
-    def _mark(self, index: int, rule: RuleProgram, statement: str | None, result: Mapped) -> None:
+    def _take(self, found: Sequence[_Fetched], result: Mapped) -> None:
+        """Add matches to the result, with their instants, without those that may not go."""
+        found = [one for one in found if one.matches.num_rows]
+        parts = [(one.rule, one.matches) for one in found]
+        timed = self._times.timed(parts, result.number, self._connection, result.moved_times)
+        for one, matches in zip(found, timed, strict=True):
+            kept = self._keep_known(matches, one.index if one.rule.marks else None, result)
+            result.by_rule.append(RuleMatches(one.index, kept, one.elements))
+
+    def _mark(self, index: int, statement: str | None, result: Mapped) -> None:
         """Note of lines that a filter took out, or that failed before they had fields, to which carts they belong: those are short."""
         if statement is None:
             return
         marks = fetch(self._connection, statement)
         if not marks.num_rows:
             return
-        marks = self._in_time(rule, marks, result)
+        marks = self._times.of_marks(marks)
         if OUT not in marks.column_names:
             result.lost.append(Lost(index, None, marks))
             return
@@ -257,22 +271,6 @@ class Mapper:
         return Failed(
             rule, reason, fetch(self._connection, f"SELECT * FROM {ROWS} WHERE {condition}").select(PLACE.names)
         )
-
-    def _in_time(self, rule: RuleProgram, matches: pa.Table, result: Mapped) -> pa.Table:
-        """Replace the raw times by `instant`, with the faults `time` and `future`."""
-        if rule.time is None or rule.times is None:
-            return matches.append_column("instant", pa.nulls(matches.num_rows, instants.INSTANT))
-        raw = rule.times.read(matches[RAW_TIME].combine_chunks(), self._connection)
-        column = (rule.time.column, rule.time.format)
-        kind = instants.first_kind(raw.utc, raw.local, raw.kinds)
-        if kind is not None:
-            kind = self._kinds.settle(column, result.number, kind)
-        settled = instants.settle(raw.utc, raw.local, raw.kinds, rule.time.zone, kind)
-        result.moved_times["twice"] += settled.twice
-        result.moved_times["skipped"] += settled.skipped
-        matches = matches.drop_columns([RAW_TIME]).append_column("instant", settled.values)
-        matches = matches.append_column(f"{FAULT}time", pc.is_null(settled.values))
-        return matches.append_column(f"{FAULT}future", instants.is_future(settled.values, self._now))
 
     def _keep_known(self, matches: pa.Table, lines_of: int | None, result: Mapped) -> pa.Table:
         """Drop the matches without a contact where the job says `anonymous`, those whom `contacts` forbid, those not in `only`.
@@ -325,4 +323,4 @@ def _merge(result: Mapped, part: Mapped) -> None:
     result.failed += part.failed
     result.lost += part.lost
     result.partners += part.partners
-    result.moved_times += part.moved_times
+    result.moved_times.add(part.moved_times)

@@ -53,8 +53,11 @@ class Books:
     short_carts: Counter[str] = field(
         default_factory=Counter
     )  # by filter: carts kept back, as it took some of their lines
-    times_twice: int = 0
-    times_skipped: int = 0
+    times_twice: int = 0  # local times that occur twice
+    times_later: int = 0  # of these, those that the order of their file puts after the change of the clock
+    times_skipped: int = 0  # local times that do not occur
+    carts_twice: int = 0  # rows of carts at a local time that occurs twice
+    carts_twice_at: list[str] = field(default_factory=list)  # the first of their places
     doubts: list[str] = field(default_factory=list)  # what of the input may be read otherwise than it was meant
 
     @property

@@ -187,7 +187,7 @@ def details(summary: Summary) -> list[str]:
         lines.append(f"    lookup {name}: {_n(joined['found'])} of {_n(joined['rows'])} rows found a partner")
     if b.times_twice or b.times_skipped:
         lines.append(
-            f"    local times: {_n(b.times_twice)} occur twice (the earlier was taken), {_n(b.times_skipped)} do not occur (moved forward)"
+            f"    local times: {_n(b.times_twice)} occur twice ({_passages(b)}), {_n(b.times_skipped)} do not occur (moved forward)"
         )
     lines.append(
         _equation(
@@ -205,6 +205,12 @@ def details(summary: Summary) -> list[str]:
         resent = f", {_n(summary.resent)} resent" if summary.resent else ""
         lines.append(f"    {_n(summary.requests)} requests in {summary.seconds:,.1f} s{rate}{resent}")
     return lines
+
+
+def _passages(books: Books) -> str:
+    if not books.times_later:
+        return "the earlier was taken"
+    return f"the earlier was taken, but for {_n(books.times_later)} after the clock went back in their file"
 
 
 _MOST_REASONS = 6

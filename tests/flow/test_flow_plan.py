@@ -173,6 +173,19 @@ def test_a_line_that_failed_makes_its_cart_invalid_whatever_a_filter_took(tmp_pa
     )
 
 
+def test_in_the_hour_that_occurs_twice_the_last_cart_of_the_file_is_the_last_that_goes_and_is_named(
+    tmp_path: Path,
+) -> None:
+    head = HEAD.replace("{column: time}", "{column: time, zone: Europe/Kyiv}")
+    clocks = ["03:30:00", "03:50:00", "03:10:00", "03:20:00", "04:05:00"]
+    rows = [line(f"k{n}", "a", time=f"2026-10-25 {clock}") for n, clock in enumerate(clocks)]
+    found = plan(tmp_path, CART, rows, head=head)
+    assert [body["params"][-1]["value"] for body in found.bodies] == ["k0", "k1", "k2", "k3", "k4"]
+    assert [row["instant"].strftime("%H:%M") for row in found.outbox] == ["00:30", "00:50", "01:10", "01:20", "02:05"]
+    assert (found.books.times_twice, found.books.times_later) == (4, 2)
+    assert (found.books.carts_twice, found.books.carts_twice_at) == (4, ["a.csv:2", "a.csv:3", "a.csv:4"])
+
+
 def test_exact_duplicates_need_the_same_type_key_time_and_content_and_the_first_stays(tmp_path: Path) -> None:
     rows = [page("/a", "2026-11-20T10:00:00Z"), page("/a", "2026-11-20T12:00:00+02:00"), page("/b", "2026-11-20T10:00:00Z"),
             page("/a", "2026-11-20T10:00:00Z", "v"), page("/a", "2026-11-20T10:00:01Z")]  # fmt: skip

@@ -50,6 +50,7 @@ def naive(rows: list[dict[str, str]]) -> tuple[list[tuple[str, str, str]], Count
     events: dict[tuple[str, ...], tuple[str, int, int]] = {}
     carts: dict[tuple[str, str], list[tuple[int, dict[str, str]]]] = defaultdict(list)
     poisoned: set[tuple[str, str]] = set()
+    contacts: dict[str, set[str]] = defaultdict(set)  # by cart: "" is a line without one
 
     def add(kind: str, key: str, time: str, content: str, place: int, rule: int) -> bool:
         if (kind, key, time, content) in events:
@@ -73,6 +74,7 @@ def naive(rows: list[dict[str, str]]) -> tuple[list[tuple[str, str, str]], Count
             if kind == "cartUpdated":
                 good = good and row["n"] != "x" and bool(row["cart"])
                 cart = (row["cart"], row["user"])
+                contacts[row["cart"]].add(row["user"])
                 if good:
                     carts[cart].append((place, row))
                 elif row["cart"]:
@@ -81,7 +83,8 @@ def naive(rows: list[dict[str, str]]) -> tuple[list[tuple[str, str, str]], Count
                 add(kind, row["user"], row["time"], row["value"], place, 0 if kind == "pageViewed" else 1)
             books["invalid"] += not good
     for cart, lines in carts.items():
-        if cart in poisoned:
+        lacks_a_line = "" in contacts[cart[0]] and len(contacts[cart[0]]) == 2
+        if cart in poisoned or lacks_a_line:
             books["invalid"] += len(lines)
             continue
         kept = list({(row["value"], row["n"]): (place, row) for place, row in reversed(lines)}.values())[::-1]

@@ -34,7 +34,7 @@ def test_all_mistakes_are_told_in_one_go_ordered_by_line():
     with pytest.raises(JobMistakes) as caught:
         read_text(text, PATH)
     assert caught.value.exit == Exit.USAGE
-    assert str(caught.value).splitlines() == [
+    assert [line.strip() for line in str(caught.value).splitlines()] == [
         "jobs/shop.yaml:13: time.zone: expected a time zone such as Europe/Kyiv, found `Europe/Kyif`; "
         "did you mean `Europe/Kyiv`?",
         "jobs/shop.yaml:23: events[0].page.loc: `page` takes location only; did you mean `location`?",

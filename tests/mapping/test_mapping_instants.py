@@ -115,7 +115,7 @@ def test_the_moved_times_are_counted() -> None:
     job = job_of(EVENTS, HEAD + "time: {column: t, zone: Europe/Kyiv}\n")
     texts = ["2026-10-25 03:30:00", "2026-10-25 03:45:00", "2026-03-29 03:30:00", "2026-06-01 00:00:00"]
     mapped = map_rows(job, [{"user": "u", "t": text} for text in texts])
-    assert mapped.moved_times == {"twice": 2, "skipped": 1}
+    assert (mapped.moved_times.twice, mapped.moved_times.skipped) == (2, 1)
 
 
 TYPED = HEAD.replace("path: in.csv", "path: in.csv, types: {t: timestamp}")

@@ -207,7 +207,7 @@ def test_every_mistake_is_told_at_once_with_its_line() -> None:
     with pytest.raises(JobMistakes) as error:
         map_rows(job_of(text), [{"user": "u", "kind": "page", "url": "/"}])
     lines = str(error.value).splitlines()
-    assert [line.split(" ")[0] for line in lines] == ["job.yaml:8:", "job.yaml:9:", "job.yaml:10:"]
+    assert [line.split()[0] for line in lines] == ["job.yaml:8:", "job.yaml:9:", "job.yaml:10:"]
     assert "did you mean `kind`?" in lines[0]
     assert "did you mean `url`?" in lines[1]
 

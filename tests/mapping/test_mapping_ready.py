@@ -155,7 +155,7 @@ def test_a_filter_without_its_column_is_a_mistake_that_says_so() -> None:
             [{"user": "u", "url": "/", "useragent": "x"}],
         )
     lines = str(error.value).splitlines()
-    assert [line.split(" ")[1] for line in lines] == [
+    assert [line.split()[1] for line in lines] == [
         "filters.bots:",
         "filters.static:",
         "filters.methods:",
