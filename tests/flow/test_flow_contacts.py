@@ -110,7 +110,7 @@ def test_a_locator_is_on_a_list_by_its_normal_text_or_the_hash_of_it(
         b'"id","note"\n"7","a, ""b""\nc"\n8,x\n',
         b"\xef\xbb\xbf7\t1\n8\t2\n",
         "7\n8\n".encode("utf-16"),
-        gzip.compress(b"7,x\n8,y\n"),
+        gzip.compress(b"7,x\n8,y\n", mtime=0),
         b"id,name\n7,\xc4\xe0\n8,\xc4\n",  # what is no UTF-8 stands in another column
         b"7\r8\r",
     ],
