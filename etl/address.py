@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import socket
 
 _REMOTE = re.compile(r"(s3|gs|https?)://", re.IGNORECASE)
 _QUERY = re.compile(r"(\b(?:s3|gs|https?)://[^\s?#]*\?)([^\s#]*)", re.IGNORECASE)
@@ -40,8 +41,14 @@ def _masked(found: re.Match[str]) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether a host is this machine."""
+    """Return whether a host is this machine: a name below `localhost` only where all that it resolves to is."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
+        pass
+    if not host.endswith(".localhost"):
+        return host == "localhost"
+    try:
+        return all(is_loopback(str(found[4][0])) for found in socket.getaddrinfo(host, None))
+    except (OSError, UnicodeError):
+        return False

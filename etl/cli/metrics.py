@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import click
 
 from etl.delivery.post import Progress as Posting
 from etl.errors import Exit, JobError
+from etl.files import PUBLIC, replaced
 from etl.flow.progress import DaysProgress
 from etl.flow.state import destination_of
 from etl.job.models import Job
@@ -97,7 +97,5 @@ class MetricsFile:
     def _write(self, samples: list[Sample]) -> None:
         self._last = time.monotonic()
         # The collector reads *.prom only, so it never sees the part; it runs as another user, so all may read.
-        part = self._path.with_name(f".{self._path.name}.part")
-        part.write_text(render(samples, self._labels), "utf-8")
-        part.chmod(0o644)
-        os.replace(part, self._path)  # noqa: PTH105
+        with replaced(self._path, PUBLIC) as part:
+            part.write_text(render(samples, self._labels), "utf-8")

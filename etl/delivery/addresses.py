@@ -16,6 +16,8 @@ from errno import EINPROGRESS, EWOULDBLOCK
 from os import strerror
 from typing import Any
 
+from etl.address import is_loopback
+
 _HEAD_START = 0.25  # seconds that an address has for itself
 _LOOK = 0.1  # seconds between two looks at whether the caller still wants it
 _NAMED = 6  # addresses that a message names for each reason
@@ -29,6 +31,7 @@ class Addresses:
 
     host: str
     port: int
+    only_here: bool = False  # plain http: the key goes to this machine and no other, whatever a name resolves to now
     _worked: Any = None
 
     def connect(self, seconds: float, unwanted: Callable[[], bool]) -> socket.socket:
@@ -38,6 +41,10 @@ class Addresses:
         that were tried, with the reason of each.
         """
         known: list[_Found] = list(dict.fromkeys(socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)))
+        if self.only_here:
+            known = [each for each in known if is_loopback(str(each[4][0]))]
+            if not known:
+                raise OSError(f"{self.host} is not this machine, and plain http is for this machine only")
         found = sorted(known, key=lambda each: each[4] != self._worked)
         with _Race() as race:
             winner, self._worked = race.run(found, time.monotonic() + seconds, unwanted)

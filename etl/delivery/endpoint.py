@@ -60,7 +60,11 @@ class Endpoint:
             self.target = prepared.url or url
             self.headers |= self.proxy_headers
         self.secrets = Secrets(key, password)
-        self.addresses = Addresses(*_address(self.proxy)) if self.proxy else Addresses(self.host, self.port)
+        self.addresses = (
+            Addresses(*_address(self.proxy), only_here=not self.secure)
+            if self.proxy
+            else Addresses(self.host, self.port, only_here=not self.secure)
+        )
         on_the_way = self.secure or (self.proxy is not None and self.proxy.scheme == "https")
         self.tls = tls_context(ca) if on_the_way else None
 

@@ -56,6 +56,7 @@ from pathlib import Path
 
 from etl.delivery import serial
 from etl.errors import StateError
+from etl.files import create_private
 
 VERSION = 3  # 2: replays; 3: the serial, names on their way, digests of segments
 _APPLICATION = 0x636C7270  # "clrp": tells our files from any other SQLite file
@@ -131,7 +132,7 @@ def create(path: Path, job: str, destination: str) -> None:
         )
     with storage(path):
         serial.write(path, 0)
-        os.close(os.open(part, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600))
+        create_private(part)
         with closing(sqlite3.connect(part, isolation_level=None)) as database:
             database.executescript(
                 f"PRAGMA application_id = {_APPLICATION}; PRAGMA user_version = {VERSION}; {_TABLES}"

@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 
 from etl.errors import StateError
+from etl.files import create_private
 
 
 def beside(checkpoint: Path) -> Path:
@@ -33,7 +34,8 @@ def write(checkpoint: Path, number: int) -> None:
     """Write the number, on the disk on return; the file appears whole or not at all, and its owner alone can read it."""
     file = beside(checkpoint)
     part = file.with_name(f"{file.name}.part")
-    descriptor = os.open(part, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+    create_private(part)  # one name for all of them: what a kill leaves is the next one's to remove
+    descriptor = os.open(part, os.O_WRONLY)
     try:
         os.write(descriptor, f"{number}\n".encode())
         os.fsync(descriptor)

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from etl.delivery.checkpoint import Checkpoint, RunRow
 from etl.errors import JobError
+from etl.files import replaced
 from etl.flow.beside import Beside, open_beside
 from etl.flow.cart_lines import lines_of
 from etl.flow.inputs import JobInputs, settings_of
@@ -25,7 +26,6 @@ from etl.flow.origin import Read, read_origin, refuse_changed
 from etl.flow.rejected import rejected
 from etl.flow.state import Place
 from etl.job.models import Job
-from etl.outbox.write import create_private, sync
 from etl.source.chunk import Chunk, Ints
 from etl.source.conform import conform
 from etl.source.csv_file import CsvFile
@@ -77,10 +77,8 @@ def export(
             rows = found.rows(lines_of(job, run, read, inputs, events))
         if rows.num_rows == 0:
             return Exported(None, 0)
-        part = file.with_name(f"{file.name}.part")
         try:
-            create_private(part)
-            with _writer(part, source) as writer:
+            with replaced(file) as part, _writer(part, source) as writer:
                 for at in np.unique(rows["nth"].to_numpy()).tolist():
                     mine = rows.filter(pc.equal(rows["nth"], at))
                     numbers: Ints = mine["row"].to_numpy()
@@ -89,12 +87,8 @@ def export(
                             writer, chunk, _Marks(source.files[at], run.name, numbers, mine["rules"].combine_chunks())
                         )
             formulas = writer.formulas if isinstance(writer, _Csv) else 0
-            sync(part)
-            part.replace(file)
         except OSError as error:
             raise JobError(f"{file} cannot be written: {error.strerror}", hint="name another file") from error
-        finally:
-            part.unlink(missing_ok=True)
     return Exported(file, rows.num_rows, formulas)
 
 

@@ -19,10 +19,10 @@ import pyarrow.parquet as pq
 
 from etl.delivery.checkpoint import Checkpoint, RunRow, Segment, Seqs
 from etl.errors import StateError
+from etl.files import create_private, sync
 from etl.flow.receipts import forget_receipts, is_whole, keep_receipts, receipts_of, sent_rows
 from etl.flow.state import Place
 from etl.outbox.elimination import SENT
-from etl.outbox.write import create_private, sync
 from etl.sql import connect, literal
 
 #: The month of events without a time: their id says nothing of when, so it is always read, and never forgotten.

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from etl.address import masked_address
 from etl.delivery.checkpoint import Checkpoint, RunRow
+from etl.files import create_private, sync
 from etl.flow.cart_rest import add_rest
 from etl.flow.contacts import contact_lists
 from etl.flow.decide import finished_before
@@ -32,7 +33,7 @@ from etl.mapping.match_times import MovedTimes
 from etl.outbox.elimination import Policy, eliminate
 from etl.outbox.render import STAGED
 from etl.outbox.staging import Staging
-from etl.outbox.write import create_private, sync, write_outbox
+from etl.outbox.write import write_outbox
 from etl.report.books import Books
 from etl.source.mended import MendedSource
 from etl.source.reader import Source

@@ -30,8 +30,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from etl.delivery.checkpoint import Checkpoint, RunRow, State
+from etl.files import create_private, sync
 from etl.flow.state import Place
-from etl.outbox.write import ROW_GROUP, create_private, sync
+from etl.outbox.write import ROW_GROUP
 from etl.sql import literal
 
 NAME = "receipts.parquet"

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from etl.delivery.checkpoint import Checkpoint, RunRow, State
 from etl.delivery.post import StopFlag
 from etl.errors import Exit, GuardError
+from etl.files import create_private
 from etl.flow.beside import open_beside
 from etl.flow.inputs import JobInputs, settings_of, trial_mark
 from etl.flow.origin import copy_origin, read_origin
@@ -27,7 +28,6 @@ from etl.job.fingerprint import mapping_hash
 from etl.job.models import Job
 from etl.outbox.forget import with_bodies
 from etl.outbox.resent import write_again
-from etl.outbox.write import create_private
 from etl.report.books import Books
 from etl.report.summary import Summary, join
 from etl.source.mended import MendedSource, marked_run

@@ -14,11 +14,11 @@ import pyarrow.parquet as pq
 
 from etl.delivery.checkpoint import Checkpoint, RunRow
 from etl.errors import AgainError, Exit
+from etl.files import sync
 from etl.flow import ledger, receipts
 from etl.flow.opened import opened
 from etl.flow.state import PURGED, SANDBOX, Place, places, storing, write_private
 from etl.flow.summary import books_of
-from etl.outbox.write import sync
 from etl.report.purged import PurgedPlace, PurgedRun
 from etl.sandbox.forget import forget
 

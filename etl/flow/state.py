@@ -28,8 +28,8 @@ import pyarrow as pa
 
 from etl.delivery.serial import OLDER
 from etl.errors import AgainError, GuardError, JobError, StateError
+from etl.files import replaced, sync
 from etl.job.models import Job
-from etl.outbox.write import sync
 
 SANDBOX = "sandbox"
 #: In a run's folder: when its contact data was taken away.
@@ -351,13 +351,8 @@ def remember_organisation(place: Place, name: str) -> None:
 
 def write_private(file: Path, text: str) -> None:
     """Write a small file for its owner alone; it appears whole or not at all."""
-    part = file.with_name(f"{file.name}.part")
-    os.close(os.open(part, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600))
-    with part.open("w", encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    part.replace(file)
+    with replaced(file) as part:
+        part.write_text(text, "utf-8")
 
 
 @contextmanager

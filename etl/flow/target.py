@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -35,19 +36,29 @@ def open_target(job: Job, place: Place, say: Callable[[str], None]) -> Iterator[
             say(f"sandbox: the built-in stand-in; what it accepts stands in {child.record}")
             yield Target(child.url, "sandbox")
         return
-    target = Target(job.delivery.api, api_key(job.delivery.api_key_env))
+    target = Target(job.delivery.api, api_key(job.delivery.api_key_env, say))
     _check(target, job, place, say)
     yield target
 
 
-def api_key(variable: str) -> str:
-    """Return the key from the environment variable, or from the file that `<variable>_FILE` names; raise RefusedError."""
+def api_key(variable: str, say: Callable[[str], None]) -> str:
+    """Return the key from the environment variable, or from the file that `<variable>_FILE` names; raise RefusedError.
+
+    A file that every user of the machine can read is warned of.
+    """
     if key := os.environ.get(variable, "").strip():
         return key
     if file := os.environ.get(f"{variable}_FILE"):
         try:
-            if key := Path(file).read_text("utf-8").strip():
+            key = Path(file).read_text("utf-8").strip()
+            if Path(file).stat().st_mode & stat.S_IROTH:
+                say(
+                    f"warning: {variable}_FILE names {file}, which all users of this machine can read: chmod 600 {file}"
+                )
+            if key:
                 return key
+        except UnicodeDecodeError as error:
+            raise RefusedError(f"{variable}_FILE names {file}, which is no text in UTF-8") from error
         except OSError as error:
             raise RefusedError(f"{variable}_FILE names {file}, which cannot be read: {error.strerror}") from error
         raise RefusedError(f"{variable}_FILE names {file}, which is empty")

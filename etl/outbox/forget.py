@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from etl.files import create_private, sync
 from etl.outbox.locators import with_locators
-from etl.outbox.write import create_private, sync
 from etl.sql import literal
 
 Seqs = npt.NDArray[np.int64]

@@ -10,7 +10,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from etl.outbox.write import ROW_GROUP, Written, create_private, sync
+from etl.files import create_private, sync
+from etl.outbox.write import ROW_GROUP, Written
 from etl.sql import connect, fetch, literal
 from etl.tables import OUTBOX
 

@@ -10,8 +10,8 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from etl.files import create_private
 from etl.outbox.fold import GROUP, whole_groups
-from etl.outbox.write import create_private
 from etl.sql import literal
 from etl.tables import ORDINAL
 

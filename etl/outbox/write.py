@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from etl.files import create_private, sync
 from etl.sql import fetch, literal
 from etl.tables import OUTBOX
 
@@ -77,17 +77,3 @@ def write_outbox(path: Path, staged: Path, types: tuple[str, ...], connection: d
     for rule, number in rules.items():
         by_type[types[rule]] += number
     return Written(count, by_type, span["keys"], span["first"], span["last"])
-
-
-def create_private(path: Path) -> None:
-    """Create a file that its owner alone can read and write, before anything is in it."""
-    os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600))
-
-
-def sync(path: Path) -> None:
-    """Put a file, or what a folder says of its files, on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

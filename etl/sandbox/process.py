@@ -19,6 +19,7 @@ from etl.sandbox.settings import Settings, to_json
 
 _START = 30.0
 _STOP = 10.0
+_NEEDED = frozenset({"PATH", "HOME", "TMPDIR", "TZ", "LANG", "LANGUAGE", "LD_LIBRARY_PATH", "VIRTUAL_ENV"})
 
 
 class Child:
@@ -84,10 +85,14 @@ def start_child(record: Path, settings: Settings | None = None, *, host: str = "
 
 
 def _environment() -> dict[str, str]:
-    """Return ours, with the place where this very package lies: the child's working directory may be anywhere."""
+    """Return what a Python needs of ours, and the place where this very package lies: the child may work anywhere.
+
+    No key, token or proxy goes along: what a child has in its environment, others may see.
+    """
     home = str(Path(etl.__file__).resolve().parents[1])
     before = os.environ.get("PYTHONPATH")
-    return os.environ | {"PYTHONPATH": f"{home}{os.pathsep}{before}" if before else home}
+    kept = {name: value for name, value in os.environ.items() if name in _NEEDED or name.startswith(("LC_", "PYTHON"))}
+    return kept | {"PYTHONPATH": f"{home}{os.pathsep}{before}" if before else home}
 
 
 def _first_line(process: subprocess.Popen[bytes], wish: bytes) -> bytes:
