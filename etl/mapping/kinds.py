@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from etl.mapping import instants
 from etl.mapping.blank import present, stripped, without_nul
+from etl.mapping.nested import nested_json
 from etl.sql import literal
 
 _INTEGERS = frozenset({
@@ -56,8 +57,10 @@ def text(sql: str, kind: str, *, blank: bool = True) -> str:
         return f"regexp_replace(CAST({sql} AS VARCHAR), '(\\.[0-9]*?)0+$', '\\1').rtrim('.')"
     if kind == "TIMESTAMP WITH TIME ZONE":
         return f"strftime({sql}, '%Y-%m-%dT%H:%M:%S.%fZ')"
-    if is_nested(kind) or kind == "JSON":
-        return _without_nan(f"CAST(to_json({sql}) AS VARCHAR)", kind)
+    if is_nested(kind):
+        return nested_json(sql, kind, _inner)
+    if kind == "JSON":
+        return _without_nan(f"CAST(to_json({sql}) AS VARCHAR)")
     return f"CAST({sql} AS VARCHAR)"
 
 
@@ -70,21 +73,19 @@ def is_nested(kind: str) -> bool:
     return kind.startswith(("STRUCT", "MAP", "UNION")) or is_list(kind)
 
 
-def _without_nan(written: str, kind: str) -> str:
+def _without_nan(written: str) -> str:
     """SQL of JSON that DuckDB wrote or let pass: null for NaN and infinity, which are none, and for a whole that is null."""
-    if not any(word in kind for word in ("FLOAT", "DOUBLE", "JSON")):
-        return written
     # What is outside of strings is found by matching the strings too; a character that JSON cannot hold tells them apart.
     marked = f"regexp_replace({written}, {literal(_STRING_OR_NAN)}, '\\1' || chr(1), 'g')"
     cleaned = f"replace(replace({marked}, '\"' || chr(1), '\"'), chr(1), 'null')"
     sound = f"CASE WHEN regexp_matches({written}, '(?i)nan|inf') THEN {cleaned} ELSE {written} END"
-    return f"nullif(trim({sound}), 'null')" if kind == "JSON" else sound
+    return f"nullif(trim({sound}), 'null')"
 
 
 def _float_text(sql: str) -> str:
     return (
         f"CASE WHEN NOT isfinite({sql}) THEN NULL WHEN abs({sql}) <= 9007199254740992 AND {sql} = trunc({sql}) "
-        f"THEN CAST(CAST({sql} AS BIGINT) AS VARCHAR) ELSE CAST({sql} AS VARCHAR) END"
+        f"THEN CAST(TRY_CAST({sql} AS BIGINT) AS VARCHAR) ELSE CAST({sql} AS VARCHAR) END"
     )
 
 
@@ -152,14 +153,19 @@ def json(sql: str, kind: str) -> str:
         # As it was written, but for what DuckDB lets pass and JSON does not: a comma before the end.
         given = f"CAST({sql} AS VARCHAR)"
         anew = f"CAST(to_json({sql}) AS VARCHAR)"
-        return _without_nan(f"CASE WHEN regexp_matches({given}, ',\\s*[\\]}}]') THEN {anew} ELSE {given} END", kind)
+        return _without_nan(f"CASE WHEN regexp_matches({given}, ',\\s*[\\]}}]') THEN {anew} ELSE {given} END")
     if is_nested(kind):
-        return _without_nan(f"CAST(to_json({sql}) AS VARCHAR)", kind)
+        return nested_json(sql, kind, _inner)
     if kind.startswith("TIMESTAMP") and kind != "TIMESTAMP WITH TIME ZONE":
         seconds = f"strftime({sql}, '%Y-%m-%dT%H:%M:%S')"
         exact = f"CASE WHEN microsecond({sql}) % 1000000 = 0 THEN {seconds} ELSE strftime({sql}, '%Y-%m-%dT%H:%M:%S.%f') END"
         return f"CAST(to_json({exact}) AS VARCHAR)"
     return f"CAST(to_json({text(sql, kind)}) AS VARCHAR)"
+
+
+def _inner(sql: str, kind: str) -> str:
+    """The JSON of a value inside of others."""
+    return f"CAST(to_json({sql}) AS VARCHAR)" if is_text(kind) or kind.startswith("UNION") else json(sql, kind)
 
 
 def typed(sql: str, kind: str, to: str, decimal: str, zone: str) -> Cast:

@@ -218,11 +218,11 @@ def test_columns_of_a_lookup_are_called_by_any_of_their_names_and_only_those_are
     assert asked == [("Visitor ID", "E-mail Address", "order")]
 
 
-def test_a_lookup_as_a_whole_is_all_its_columns() -> None:
+def test_a_lookup_as_a_whole_is_all_its_columns_that_are_not_null() -> None:
     crm = table_of([{"id": "1", "email": "x", "name": None}])
     text = CRM + PAGE.replace("crm.email", "crm")
     assert values(map_with(text, [visit("1"), visit("2")], crm=crm), "params.mail") == [
-        '{"id":"1","email":"x","name":null}',
+        '{"email":"x","id":"1"}',
         None,
     ]
 
