@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from threading import Lock
+from weakref import WeakSet
 
 import duckdb
 import pyarrow as pa
+
+_open: WeakSet[duckdb.DuckDBPyConnection] = WeakSet()
+_opening = Lock()
 
 
 def quote(name: str) -> str:
@@ -32,7 +38,7 @@ def connect(
     `memory` is DuckDB's limit ("400MB"). Without `folder` it can touch no file at all: that is the instance for users' expressions.
     With `folder` it reads, writes and spills there, reads in `reads`, and nowhere else: that is the instance for our own SQL.
     """
-    connection = duckdb.connect(":memory:", config={"threads": threads, "memory_limit": memory})
+    connection = _known(duckdb.connect(":memory:", config={"threads": threads, "memory_limit": memory}))
     # RULES §1: with the host's zone the same text would be another instant.
     connection.execute("SET GLOBAL TimeZone = 'UTC'")
     connection.execute("SET autoinstall_known_extensions = false")
@@ -46,6 +52,26 @@ def connect(
     connection.execute("SET enable_external_access = false")
     connection.execute("SET enable_progress_bar = false")
     connection.execute("SET lock_configuration = true")
+    return connection
+
+
+def beside(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    """Open another connection to the same DuckDB, for another thread."""
+    return _known(connection.cursor())
+
+
+def interrupt_all() -> None:
+    """Break off the statements that run now, in whatever thread; each raises duckdb.InterruptException. Any thread may call it."""
+    with _opening:
+        found = list(_open)
+    for connection in found:
+        with suppress(duckdb.Error):  # it was closed just now
+            connection.interrupt()
+
+
+def _known(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    with _opening:
+        _open.add(connection)
     return connection
 
 

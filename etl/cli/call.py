@@ -17,6 +17,7 @@ from etl.cli.options import only_of, refuse_contradictions
 from etl.cli.progress import shown_progress
 from etl.delivery.post import StopFlag
 from etl.errors import ClickreplayError, Exit
+from etl.flow.breakable import end_process
 from etl.flow.days import DaysCaller
 from etl.flow.plan import Choice
 from etl.flow.run import Caller, Options, Talk
@@ -56,15 +57,19 @@ def answered(call: Callable[[], int], *, as_json: bool, log: JsonLog | None = No
     try:
         return call()
     except ClickreplayError as error:
-        if as_json:
-            stopped = {"reason": error.message, "resume_at": None, "hint": error.hint}
-            click.echo(
-                json.dumps({"guard": getattr(error, "guard", None), "stopped": stopped, "exit": int(error.exit)})
-            )
+        _tell(error, as_json=as_json, log=log)
         if log is not None:
-            log.failed(error)
             return int(error.exit)
         raise
+
+
+def _tell(error: ClickreplayError, *, as_json: bool, log: JsonLog | None) -> None:
+    """Tell an error as an object on stdout, or as a line of the log."""
+    if as_json:
+        stopped = {"reason": error.message, "resume_at": None, "hint": error.hint}
+        click.echo(json.dumps({"guard": getattr(error, "guard", None), "stopped": stopped, "exit": int(error.exit)}))
+    if log is not None:
+        log.failed(error)
 
 
 def _call(
@@ -125,7 +130,16 @@ def posted(
         posting = progress.posting if metrics is None else _both(progress.posting, metrics.posting)
         days = progress.days if metrics is None else _both(progress.days, metrics.days)
         begun = (lambda *_: None) if log is None else log.begun
-        summary = make(Talk(progress.planning, posting, progress.say, days, begun), stop)
+
+        def end(error: ClickreplayError) -> None:
+            if metrics is not None:
+                metrics.failed(error.exit)
+            _tell(error, as_json=as_json, log=log)
+            if log is None:
+                click.echo(f"error: {error}", err=True)
+            end_process(int(error.exit))
+
+        summary = make(Talk(progress.planning, posting, progress.say, days, begun, end), stop)
     if metrics is not None:
         metrics.ended(summary)
     if as_json:

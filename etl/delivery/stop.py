@@ -21,6 +21,11 @@ class StopFlag:
         self._wake()
 
     @property
+    def asked(self) -> int:
+        """How often it was asked."""
+        return self._asked
+
+    @property
     def requested(self) -> bool:
         """True when a drain was asked for."""
         return self._asked > 0

@@ -178,7 +178,8 @@ class DaysCaller:
             held = caller.held(checkpoint, decision)
             if held is None and not decision.go_on and (finished := caller.done(checkpoint, inputs)):
                 return _finished(caller, finished)
-            found = count_plan(job, place, checkpoint, choice, inputs, caller.progress, before.files)
+            with caller.breakable():
+                found = count_plan(job, place, checkpoint, choice, inputs, caller.progress, before.files)
         except ClickreplayError as error:
             return _failed(caller, error, is_first=is_first)
         outbox = place.planning / "outbox.parquet"

@@ -28,6 +28,7 @@ from etl.outbox.fold import CLEARED, INVALID, LOST, fold
 from etl.outbox.render import line_columns, render
 from etl.outbox.shape import PRODUCTS, Shape, shape_of
 from etl.source.reader import Batch
+from etl.sql import beside as sql_beside
 from etl.sql import connect
 from etl.tables import ELEMENT, FAULT, FILE, ORDINAL, ROW
 from etl.validation import Mask, Verdict, reasons_of, validate_events, validate_lines
@@ -116,7 +117,7 @@ class Preparer:
     def beside(self) -> Preparer:
         """Return this preparer for another thread."""
         other = copy(self)
-        other._sql = self._sql.cursor()
+        other._sql = sql_beside(self._sql)
         other._mapper = self._mapper.beside() if self._mapper else None
         return other
 

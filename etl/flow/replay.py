@@ -62,8 +62,9 @@ class Replayer(Caller):
             )
         scratch = Path(self._held.enter_context(TemporaryDirectory(dir=self.place.folder, prefix=self.place.passing)))
         origin = read_origin(self.place.run(self._of.name)).origin
-        source = MendedSource(self._file, origin, settings_of(self.job, self.choice.day), scratch)
-        return JobInputs(source, open_beside(self.job, self.choice.day))
+        with self.breakable():
+            source = MendedSource(self._file, origin, settings_of(self.job, self.choice.day), scratch)
+            return JobInputs(source, open_beside(self.job, self.choice.day))
 
 
 class Resender(Caller):

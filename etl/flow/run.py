@@ -15,7 +15,6 @@ from etl.delivery.methods import over_the_limit
 from etl.delivery.post import Progress as Posting
 from etl.delivery.post import Result, StopFlag, deliver
 from etl.errors import (
-    AgainError,
     ClickreplayError,
     Exit,
     GoneInputError,
@@ -25,6 +24,7 @@ from etl.errors import (
     MissingInputError,
 )
 from etl.flow import ledger, state
+from etl.flow.breakable import End, breakable, interrupted
 from etl.flow.contacts import contact_lists, find_contacts
 from etl.flow.decide import Call, Decision, Then, decide, finished_before, leaves, present
 from etl.flow.guards import Stopped, guard_of, stale_guard
@@ -70,6 +70,7 @@ class Talk:
     say: Callable[[str], None]
     days: Callable[[DaysProgress], None] = lambda _: None
     begun: Callable[[str | None, str | None], None] = lambda *_: None  # the run (None before its plan) and its date
+    end: End = lambda _: None  # ends the process, and tells why, where planning does not end by itself
 
 
 class Caller:
@@ -293,7 +294,8 @@ class Caller:
 
     def inputs(self) -> JobInputs:
         """Open the inputs, and say once what was found out about them."""
-        inputs = open_inputs(self.job, self.choice.day)
+        with self.breakable():
+            inputs = open_inputs(self.job, self.choice.day)
         for note in inputs.source.notes:
             if note not in self.said:
                 self.said.add(note)
@@ -301,12 +303,19 @@ class Caller:
         return inputs
 
     def _make_plan(self, checkpoint: Checkpoint, inputs: JobInputs) -> RunRow:
-        return make_plan(self.job, self.place, checkpoint, self.choice, inputs, self.progress)
+        with self.breakable():
+            return make_plan(self.job, self.place, checkpoint, self.choice, inputs, self.progress)
+
+    @contextmanager
+    def breakable(self) -> Iterator[None]:
+        """Let signals and a lack of memory break off the planning within."""
+        with breakable(self.stop, self.talk.end):
+            yield
 
     def progress(self, doing: str, rows: int) -> None:
         """Show how far the planning is; end it here when asked to."""
         if self.stop.requested:
-            raise AgainError("interrupted while planning; nothing was sent", hint="run the same command again")
+            raise interrupted()
         self.talk.planning(doing, rows)
 
     def finished_of_date(self, checkpoint: Checkpoint) -> RunRow | None:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from etl.mapping.blank import identifier
+from etl.sql import beside as sql_beside
 from etl.sql import connect, fetch, quote
 from etl.tables import LOCATORS
 
@@ -37,7 +38,7 @@ class ContactLists:
 
     def beside(self) -> ContactLists:
         """Return these lists for another thread."""
-        return replace(self, connection=self.connection.cursor())
+        return replace(self, connection=sql_beside(self.connection))
 
     def judge(self, matches: pa.Table) -> dict[str, Mask]:
         """Say of matches (`key`, `contact.<locator>`) which may not go, by reason; none has two reasons."""

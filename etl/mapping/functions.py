@@ -116,6 +116,29 @@ _MACROS = {
     "event_param(params, name)": _event_param(),
 }
 
+#: Characters of a text that one call of `repeat`, `lpad` or `rpad` may make.
+LONGEST = 100_000
+
+
+def _bounded(name: str, length: str, arguments: str) -> str:
+    """SQL of one of DuckDB's functions whose `count` fails where its result would be too long: all rows of a batch have one.
+
+    It fails by a cast: `error()` may not stand within TRY.
+    """
+    failed = f"CAST('{name} would make more than {LONGEST} characters' AS BIGINT)"
+    return (
+        f"system.main.{name}({arguments.format(count=f'CASE WHEN {length} > {LONGEST} THEN {failed} ELSE count END')})"
+    )
+
+
+_BOUNDED = {
+    "repeat(string, count)": _bounded(
+        "repeat", "CAST(strlen(CAST(string AS VARCHAR)) AS HUGEINT) * count", "string, {count}"
+    ),
+    "lpad(string, count, character)": _bounded("lpad", "count", "string, CAST({count} AS INTEGER), character"),
+    "rpad(string, count, character)": _bounded("rpad", "count", "string, CAST({count} AS INTEGER), character"),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class _Function:
@@ -177,8 +200,8 @@ def complaint(name: str, kind: str) -> str | None:
 
 
 def create(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make the functions known to a DuckDB."""
-    for form, sql in _MACROS.items():
+    """Make the functions known to a DuckDB, and bound those of its own that make a long text of a short one."""
+    for form, sql in {**_MACROS, **_BOUNDED}.items():
         connection.execute(f"CREATE OR REPLACE MACRO {form} AS {sql}")
 
 

@@ -23,6 +23,7 @@ from etl.mapping.lookup_table import LookupInput
 from etl.mapping.match_times import MatchTimes, MovedTimes
 from etl.mapping.program import EXPRESSION_FAILED, OUT, ROWS, Program, RuleProgram, compile_job, taken
 from etl.mapping.ready import know_bots
+from etl.sql import beside as sql_beside
 from etl.sql import connect, fetch, quote
 from etl.tables import FAULT, PLACE, RULES
 
@@ -32,6 +33,7 @@ _NOT_OF_A_VALUE = (
     duckdb.CatalogException,
     duckdb.FatalException,
     duckdb.InternalException,
+    duckdb.InterruptException,
     duckdb.ParserException,
 )
 
@@ -124,7 +126,7 @@ class Mapper:
     def beside(self) -> Mapper:
         """Return this mapper for another thread: with its own connection to the same DuckDB; lookups are read once."""
         other = copy(self)
-        other._connection = self._connection.cursor()
+        other._connection = sql_beside(self._connection)
         other._joins = self._joins.beside(other._connection)
         other._contacts = self._contacts.beside() if self._contacts else None
         know_bots(other._connection, None)
