@@ -37,6 +37,7 @@ def test_by_day_cron_goes_on_with_a_night_that_is_not_finished_and_starts_nothin
         ("again", 0, True),  # noon: it is open
         ("again", 0, False),
         ("", 137, True),  # a kill leaves it open
+        ("again", 139, True),
         ("again", 5, True),  # told once
         ("again", 5, False),
     ):
@@ -44,10 +45,10 @@ def test_by_day_cron_goes_on_with_a_night_that_is_not_finished_and_starts_nothin
         (tmp_path / "code").write_text(str(code))
         done = _night(tmp_path, started, mode)
         assert ((tmp_path / "shop.log").read_text() != "", done.returncode) == (starts, code if starts else 0), mode
-        assert bool(done.stdout) == (starts and code in (5, 137))
+        assert bool(done.stdout) == (starts and code in (5, 137, 139))
 
 
-@pytest.mark.parametrize("code", [3, 137])
+@pytest.mark.parametrize("code", [3, 137, 139])
 def test_what_each_call_of_a_day_would_say_again_is_mailed_once_a_day(code: int, tmp_path: Path) -> None:
     says = [bool(_night(tmp_path, f"exit {code}", "").stdout) for _ in range(3)]
     assert says == [True, False, False]
