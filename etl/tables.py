@@ -64,3 +64,31 @@ OUTBOX = pa.schema(
         pa.field("body", pa.string(), nullable=False),  # {"eventTypeKey":…,"keyValue":…,"params":[…]}
     ]
 )
+
+_HOLLOW = b"clickreplay.hollow"
+_OPEN = b"clickreplay.open"
+
+
+def hollow(name: str, *, null: bool) -> pa.Field:
+    """Return a field of text below which no row has a key: it is `null` in every row, or an object without keys in some."""
+    return pa.field(name, pa.string(), metadata={_HOLLOW: b"null" if null else b"object"})
+
+
+def is_hollow(field: pa.Field) -> bool:
+    """Say whether no row has a key below a field."""
+    return bool(field.metadata) and _HOLLOW in field.metadata
+
+
+def is_always_null(field: pa.Field) -> bool:
+    """Say whether a field is null in every row."""
+    return is_hollow(field) and field.metadata[_HOLLOW] == b"null"
+
+
+def opened(schema: pa.Schema) -> pa.Schema:
+    """Return the schema of rows that have keys of their own: a name that is not in it may stand in the rows of another day."""
+    return schema.with_metadata({_OPEN: b"1"})
+
+
+def is_open(schema: pa.Schema) -> bool:
+    """Say whether the rows of a schema have keys of their own."""
+    return bool(schema.metadata) and _OPEN in schema.metadata

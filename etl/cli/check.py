@@ -76,6 +76,7 @@ def _check_expressions(job: Job, day: str | None) -> tuple[str, InputError | Non
 def _check_json(job: Job, day: date) -> str:
     """Check the expressions against the columns of JSON, which has none until it is read; not where that would take long."""
     from etl.flow.inputs import open_inputs
+    from etl.flow.plan import doubts_of_absent
     from etl.flow.transform import Transform
     from etl.mapping.program import check_against
 
@@ -86,8 +87,8 @@ def _check_json(job: Job, day: date) -> str:
     if not schema.names:
         return "columns not checked: no row of the input has any"
     columns = Transform(job, schema).schema if job.transform else schema
-    check_against(job, columns, {name: source.schema for name, source in inputs.beside.lookups.items()})
-    return "; ".join([f"{len(columns)} columns", *inputs.source.notes])
+    absent = check_against(job, columns, {name: source.schema for name, source in inputs.beside.lookups.items()})
+    return "; ".join([f"{len(columns)} columns", *inputs.source.notes, *doubts_of_absent(absent)])
 
 
 def _size(job: Job, day: date) -> int:

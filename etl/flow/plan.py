@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from itertools import starmap
@@ -180,7 +180,8 @@ class _Planner:
         lookups, contacts = inputs.beside.tables(inputs.source), contact_lists(inputs.beside.contacts)
         job = dated(job, choice.day)
         self.preparer = Preparer(
-            job, source.schema, self.files, self.first_rows, now, choice.only, lookups, contacts, limited=choice.replay is not None
+            job, source.schema, self.files, self.first_rows, now, choice.only, lookups, contacts,
+            limited=choice.replay is not None, new=_is_new(checkpoint),
         )  # fmt: skip
         self.books.lookups = {name: {"rows": 0, "found": 0} for name in job.lookups}
 
@@ -224,6 +225,10 @@ class _Planner:
         books.times_twice, books.times_later, books.times_skipped = moved.twice, moved.later, moved.skipped
         books.carts_twice = len(moved.carts)
         books.carts_twice_at = [f"{self.files[file]}:{row}" for file, row in sorted(moved.carts)[:_MOST_PLACES]]
+        books.doubts += doubts_of_absent(self.preparer.absent)
+        books.doubts += [
+            f"lookup {name} has no row (or `where` keeps none): nothing matches" for name in self.preparer.empty_lookups
+        ]
         books.examples = {reason: f"{self.files[file]}:{row}" for reason, (file, row) in self.examples.items()}
         if books.balance != 0:
             raise AssertionError(f"the books do not balance by {books.balance}: {books}")
@@ -343,6 +348,19 @@ class _Planner:
             sql, f"SELECT min(instant) AS first, max(instant) AS last FROM read_parquet({file})"
         ).to_pylist()
         return span["first"], span["last"]
+
+
+def _is_new(checkpoint: Checkpoint) -> bool:
+    """Say whether the job has never run to its end: then a name that no row has may be a typing error."""
+    return not any(run.kind == "main" and run.state == "finished" for run in checkpoint.runs())
+
+
+def doubts_of_absent(names: Sequence[str]) -> list[str]:
+    """Say which names of the job no row has: on a quiet night that is right, else one of them is mistyped."""
+    if not names:
+        return []
+    shown = ", ".join(f"`{name}`" for name in names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
+    return [f"no row of this input has {shown}: null there (right on a quiet night; else check the spelling)"]
 
 
 def stale_is_left_out(job: Job, checkpoint: Checkpoint, kind: str, date: str) -> bool:

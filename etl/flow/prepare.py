@@ -98,10 +98,12 @@ class Preparer:
         contacts: ContactLists | None = None,
         *,
         limited: bool = False,
+        new: bool = False,
     ) -> None:
         """Compile the job for a source and read its lookups; raise JobMistakes, and InputError for a lookup's rows.
 
-        `first_rows` are the files' hashes in a job without time; `limited`: the batches say by RULES which rules may take a row.
+        `first_rows` are the files' hashes in a job without time; `limited`: the batches say by RULES which rules may take a row;
+        `new`: the job has never run.
         """
         self._files = list(files)
         self._first_rows = first_rows
@@ -109,10 +111,22 @@ class Preparer:
         self._transform = Transform(job, schema) if job.transform and schema.names else None
         seen = self._transform.schema if self._transform else schema
         self._mapper = (
-            Mapper(job, seen, now, only, lookups=lookups, contacts=contacts, limited=limited) if schema.names else None
+            Mapper(job, seen, now, only, lookups=lookups, contacts=contacts, limited=limited, new=new)
+            if schema.names
+            else None
         )
         self._sql = connect(memory="300MB", threads=1)  # preparers work side by side instead
         self.shapes = tuple(shape_of(index, job) for index in range(len(job.events)))
+
+    @property
+    def absent(self) -> tuple[str, ...]:
+        """The names of the job that no row of the input has."""
+        return self._mapper.absent if self._mapper is not None else ()
+
+    @property
+    def empty_lookups(self) -> tuple[str, ...]:
+        """The lookups that have no row."""
+        return self._mapper.empty_lookups if self._mapper is not None else ()
 
     def beside(self) -> Preparer:
         """Return this preparer for another thread."""

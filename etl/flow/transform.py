@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from etl.errors import JobError
 from etl.job.models import Job
-from etl.tables import PLACE, RULES
+from etl.tables import PLACE, RULES, is_open, opened
 
 Frames = Callable[[pd.DataFrame], pd.DataFrame]
 
@@ -34,7 +34,8 @@ class Transform:
         self._types = {field.name: field.type for field in columns}
         # What comes out is known from no rows at all: so it is the same for every batch.
         out = self._call(_frame(columns.empty_table()))
-        self.schema = pa.schema([pa.field(str(name), self._type(str(name), out[name])) for name in out.columns])
+        given = pa.schema([pa.field(str(name), self._type(str(name), out[name])) for name in out.columns])
+        self.schema = opened(given) if is_open(columns) else given
 
     def apply(self, batch: pa.Table) -> pa.Table:
         """Return the rows of a batch (the source's columns and places) that the function keeps, with its columns and their places."""

@@ -3,31 +3,55 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 import duckdb
+import pyarrow as pa
 
 from etl.job.mistakes import Mistake
 from etl.job.models import Job
 from etl.mapping import functions, kinds
-from etl.mapping.expression import Expression, ExpressionError, Scope, comparisons, compiled, first_values, parse
+from etl.mapping.absent import NOTHING, Absent, like, without_absent
+from etl.mapping.expression import (
+    Expression,
+    ExpressionError,
+    Scope,
+    comparisons,
+    compiled,
+    first_values,
+    parse,
+    text_of,
+    tree_of,
+)
 from etl.mapping.layers import Layers
-from etl.sql import quote
+from etl.sql import fetch, quote
+from etl.tables import is_always_null
 
 #: What stands for an expression that is a mistake, while the other mistakes are looked for.
 NULL = Expression("CAST(NULL AS VARCHAR)", frozenset(), safe=True)
 FALSE = Expression("false", frozenset(), safe=True)
 NO_LIST = Expression("CAST(NULL AS STRUCT(none INTEGER)[])", frozenset(), safe=True)
 
+#: A text that SQL cannot read and that may be the key of a row all the same.
+_KEY = re.compile(r"[\w.@#/ -]+")
+
 
 class Binder:
     """Binds expressions and notes every mistake, each at its key in the job file."""
 
-    def __init__(self, job: Job, connection: duckdb.DuckDBPyConnection, at: str = "source") -> None:
-        """`at` is the section of the job file whose `types` settle the columns."""
+    def __init__(
+        self, job: Job, connection: duckdb.DuckDBPyConnection, at: str = "source", *, new: bool = False
+    ) -> None:
+        """`at` is the section of the job file whose `types` settle the columns.
+
+        `new`: the job has never run, so a name that no row has, and that is like one that rows have, is a mistake.
+        """
         self._job = job
         self._connection = connection
         self._at = at
+        self._new = new
         self.mistakes: list[Mistake] = []
+        self.absent: dict[str, None] = {}  # names that no row of the input has, in the order of the job
         self._tables: dict[str, str] = {}
         self._kinds: dict[tuple[str, str], str] = {}
 
@@ -37,15 +61,70 @@ class Binder:
 
     def expression(self, text: str, key: str, scope: Scope, layers: Layers) -> Expression:
         """Return an expression of any type; null in place of a mistake."""
-        return self._checked(text, key, scope, layers) or NULL
+        e = self._checked(text, key, scope, layers)
+        if e is not None and scope.open and self.kind_of(e.sql, layers) == '"NULL"':
+            return NULL
+        return e or NULL
+
+    def known(self, text: str, scope: Scope, layers: Layers) -> pa.Field | None:
+        """Return what is known of the value of an expression that is no mistake; None where nothing is."""
+        if not scope.fields:
+            return None
+        given, found = self._present(text, scope)
+        if found is not None:
+            return found
+        sql = parse(given, scope, self._connection).sql
+        kind = self.kind_of(sql, layers)
+        if kind == '"NULL"':
+            return NOTHING
+        return fetch(self._connection, f"SELECT {sql} AS v FROM {self._empty(layers)}").schema.field(0)
+
+    def look_for(self, name: str, key: str, scope: Scope) -> bool:
+        """Say whether a name that is no column may be one that no row of this input has, and note it."""
+        if not scope.open:
+            return False
+        try:
+            self._note({name: like(name, [*scope.columns.columns, *scope.others])})
+        except ExpressionError as error:
+            self.mistake(key, str(error))
+        return True
+
+    def _present(self, text: str, scope: Scope) -> tuple[str, pa.Field | None]:
+        """Return an expression with null in place of the names that no row has, and what is known of it as a whole."""
+        if not scope.fields and not scope.open:
+            return text, None
+        exact = scope.named(text)
+        if exact is not None:
+            found = scope.fields.get(exact)
+            return ("NULL", NOTHING) if found is not None and is_always_null(found) else (text, found)
+        try:
+            tree = tree_of(text, self._connection)
+        except ExpressionError:
+            if not scope.open or _KEY.fullmatch(text) is None:
+                raise
+            self._note({text: like(text, scope.columns.columns)})
+            return "NULL", NOTHING
+        absent = Absent()
+        replaced, found = without_absent(tree, scope, absent)
+        self._note(absent.names)
+        return (text if replaced == tree else text_of(replaced, self._connection)), found
+
+    def _note(self, names: Mapping[str, str]) -> None:
+        for name, near in names.items():
+            if near and self._new:
+                raise ExpressionError(
+                    f"no row has `{name}`; did you mean `{near}`? (Once the job has run, a name that no row of a day has is null)"
+                )
+            self.absent.setdefault(name)
 
     def _checked(self, text: str, key: str, scope: Scope, layers: Layers) -> Expression | None:
         """Parse and bind one expression; a mistake is noted and None returned."""
         try:
-            e = parse(text, scope, self._connection)
+            given, _ = self._present(text, scope)
+            e = parse(given, scope, self._connection)
             if not e.is_name:
-                self._refuse_mixed_comparisons(text, layers)
-                self._refuse_what_a_function_cannot_take(text, layers)
+                self._refuse_mixed_comparisons(given, layers)
+                self._refuse_what_a_function_cannot_take(given, layers)
             self.kind_of(e.sql, layers)
         except ExpressionError as error:
             self.mistake(key, f"`{text}`: {error}")
@@ -101,7 +180,10 @@ class Binder:
         e = self._checked(text, key, scope, layers)
         if e is None:
             return NO_LIST
-        if not kinds.is_list(kind := self.kind_of(e.sql, layers)):
+        kind = self.kind_of(e.sql, layers)
+        if kind == '"NULL"':
+            return NO_LIST
+        if not kinds.is_list(kind):
             self.mistake(
                 key,
                 f"`{text}`: expected a list, this is {kind}"

@@ -39,12 +39,17 @@ class Columns:
     """The columns of one table: `at` is its section of the job file, `named` those in use, by all names that they are called."""
 
     at: str
-    names: Names
+    scope: Scope
     named: Mapping[str, set[str]]
     bind: Binder
     types: Mapping[str, str] = field(default_factory=dict)
     decimal: str = "."
     zone: str = "UTC"  # of local times
+
+    @property
+    def names(self) -> Names:
+        """The table's columns."""
+        return self.scope.columns
 
     @property
     def used(self) -> tuple[str, ...]:
@@ -77,8 +82,9 @@ class Columns:
         flags: dict[str, str] = {}
         for name, to in self.types.items():
             column = self.names.find(name)
-            if column is None:
-                self.bind.mistake(f"{self.at}.types.{name}", f"no column `{name}`{self.names.near(name)}")
+            key = f"{self.at}.types.{name}"
+            if column is None and not self.bind.look_for(name, key, self.scope):
+                self.bind.mistake(key, f"no column `{name}`{self.names.near(name)}")
             if column not in layers.columns:
                 continue
             kind = self.bind.kind_of(quote(column), layers)

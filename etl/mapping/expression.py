@@ -15,11 +15,13 @@ from functools import cache
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 from etl.mapping import functions
 from etl.mapping.allowed import ALLOWED
 from etl.mapping.names import Names
 from etl.sql import folded, quote
+from etl.tables import is_open
 
 Node = dict[str, Any]
 
@@ -100,13 +102,16 @@ class Expression:
 class Scope:
     """The names that an expression may use: the source's columns, and others (`let`, `item`, lookups) that hide columns.
 
-    `lookups` are the columns of each lookup that is there, `later` the lookups that stand below.
+    `lookups` are the columns of each lookup that is there, `later` the lookups that stand below. `open`: the rows have keys of their
+    own, so a name that is not known may be one that no row of this input has. `fields` is what is known of the names of such rows.
     """
 
     columns: Names
     others: frozenset[str] = field(default_factory=frozenset)
     lookups: Mapping[str, Names] = field(default_factory=dict)
     later: frozenset[str] = field(default_factory=frozenset)
+    fields: Mapping[str, pa.Field] = field(default_factory=dict)
+    open: bool = False
 
     def find(self, name: str) -> str | None:
         """Return the name that `name` stands for, or None."""
@@ -126,14 +131,17 @@ class Scope:
         columns = self.columns.columns
         return name not in columns and name not in self.others and f"{name}_2" in columns
 
-    def plus(self, *names: str) -> Scope:
-        """Return this scope with more names."""
-        return replace(self, others=self.others | set(names))
+    def plus(self, name: str, known: pa.Field | None = None) -> Scope:
+        """Return this scope with one more name, and what is known of it."""
+        fields = {other: one for other, one in self.fields.items() if folded(other) != folded(name)}
+        if known is not None:
+            fields[name] = known
+        return replace(self, others=self.others | {name}, fields=fields)
 
-    def joined(self, lookup: str, columns: Names) -> Scope:
+    def joined(self, lookup: str, columns: Names, known: pa.Field | None) -> Scope:
         """Return this scope with a lookup of these columns."""
         lookups = {**self.lookups, lookup: columns}
-        return replace(self.plus(lookup), lookups=lookups, later=self.later - {lookup})
+        return replace(self.plus(lookup, known), lookups=lookups, later=self.later - {lookup})
 
 
 @cache
@@ -149,6 +157,12 @@ def _functions() -> Mapping[str, frozenset[str]]:
     return {kind: frozenset(names) for kind, names in kinds.items()}
 
 
+def scope_of(schema: pa.Schema, later: frozenset[str] = frozenset()) -> Scope:
+    """Return the scope of the columns of a schema."""
+    known = {field.name: field for field in schema} if is_open(schema) else {}
+    return Scope(Names(schema.names), later=later, fields=known, open=is_open(schema))
+
+
 def parse(text: str, scope: Scope, connection: duckdb.DuckDBPyConnection) -> Expression:
     """Read `text` as one SQL expression over `scope`; raise ExpressionError with what is wrong.
 
@@ -159,7 +173,7 @@ def parse(text: str, scope: Scope, connection: duckdb.DuckDBPyConnection) -> Exp
     if exact is not None:
         _refuse_ambiguous(text, scope)
         return Expression(quote(exact), frozenset({exact}), safe=True, is_name=True)
-    tree = _tree(text, connection)
+    tree = tree_of(text, connection)
     uses: set[str] = set()
     for node, bound in _nodes(tree):
         _check_node(node)
@@ -191,7 +205,8 @@ def _refuse_ambiguous(name: str, scope: Scope) -> None:
         raise ExpressionError(f"`{name}` may be `{scope.find(name)}` or `{name}_2`: write the one that you mean")
 
 
-def _tree(text: str, connection: duckdb.DuckDBPyConnection) -> Node:
+def tree_of(text: str, connection: duckdb.DuckDBPyConnection) -> Node:
+    """Return an expression as DuckDB's own parser reads it. Raises ExpressionError."""
     answer = json.loads(connection.execute("SELECT json_serialize_sql(?)", [f"{_SELECT}{text}\n"]).fetchall()[0][0])
     if answer["error"]:
         raise ExpressionError(f"not an SQL expression: {answer['error_message']}")
@@ -281,7 +296,7 @@ def _never_fails(node: Node) -> bool:
 def names_in(text: str, connection: duckdb.DuckDBPyConnection) -> set[str]:
     """Return every name that an expression mentions, columns or not; nothing for a text that cannot be read."""
     try:
-        nodes = list(_nodes(_tree(text, connection)))
+        nodes = list(_nodes(tree_of(text, connection)))
     except ExpressionError:
         return {text}
     return {text, *(node["column_names"][0] for node, _ in nodes if node["class"] == "COLUMN_REF")}
@@ -293,7 +308,7 @@ def paths_in(text: str, connection: duckdb.DuckDBPyConnection) -> set[tuple[str,
     A column of which it asks only whether it is null comes with one field, "".
     """
     try:
-        nodes = [(node, bound) for node, bound in _nodes(_tree(text, connection))]
+        nodes = [(node, bound) for node, bound in _nodes(tree_of(text, connection))]
     except ExpressionError:
         return {(text,)}
     null_tests = ("OPERATOR_IS_NULL", "OPERATOR_IS_NOT_NULL")
@@ -314,7 +329,7 @@ def names_a_field(name: str, connection: duckdb.DuckDBPyConnection) -> bool:
 def complaint(text: str, connection: duckdb.DuckDBPyConnection) -> str | None:
     """Return what is wrong with an expression whatever the columns are, or None."""
     try:
-        for node, _ in _nodes(_tree(text, connection)):
+        for node, _ in _nodes(tree_of(text, connection)):
             _check_node(node)
     except ExpressionError as error:
         # It may be the name of a column, which nobody knows here.
@@ -327,7 +342,7 @@ def comparisons(text: str, connection: duckdb.DuckDBPyConnection) -> Iterator[tu
 
     DuckDB refuses `text > 1` by itself, but lets `text = 1` and `text in (1, 2)` pass and compares the texts (measured, 2.0.0).
     """
-    for node, bound in _nodes(_tree(text, connection)):
+    for node, bound in _nodes(tree_of(text, connection)):
         sides: list[Node] = []
         if node["class"] == "COMPARISON":
             sides = [node["left"], node["right"]]
@@ -337,22 +352,23 @@ def comparisons(text: str, connection: duckdb.DuckDBPyConnection) -> Iterator[tu
             sides = [argument["expression"] for argument in node["arguments"]]
         if not bound:
             for other in sides[1:]:
-                yield _text_of(sides[0], connection), _text_of(other, connection)
+                yield text_of(sides[0], connection), text_of(other, connection)
 
 
 def first_values(text: str, connection: duckdb.DuckDBPyConnection) -> Iterator[tuple[str, str]]:
     """Yield the name of each function of ours that an expression calls, with the SQL of what it looks at."""
-    for node, bound in _nodes(_tree(text, connection)):
+    for node, bound in _nodes(tree_of(text, connection)):
         if functions.is_call(node) and not bound:
-            yield node["function_name"].lower(), _text_of(node["arguments"][0]["expression"], connection)
+            yield node["function_name"].lower(), text_of(node["arguments"][0]["expression"], connection)
 
 
 def compiled(text: str, connection: duckdb.DuckDBPyConnection) -> str:
     """Return a part of an expression, in its own words, as it can be run."""
-    return _compiled(text, _tree(text, connection))
+    return _compiled(text, tree_of(text, connection))
 
 
-def _text_of(node: Node, connection: duckdb.DuckDBPyConnection) -> str:
+def text_of(node: Node, connection: duckdb.DuckDBPyConnection) -> str:
+    """Return a part of an expression as SQL."""
     statement = json.loads(connection.execute("SELECT json_serialize_sql('SELECT 1')").fetchall()[0][0])
     statement["statements"][0]["node"]["select_list"] = [node]
     rows = connection.execute("SELECT json_deserialize_sql(?)", [json.dumps(statement)]).fetchall()

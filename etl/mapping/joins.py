@@ -69,7 +69,7 @@ def compile_joins(
         if asked.fallible & set(parts):
             layers = layers.add({bad_name(name): quote(failed)})
             layers = Layers(layers.sql, layers.columns, layers.fallible | {name})
-        scope = scope.joined(name, table.names)
+        scope = scope.joined(name, table.names, table.known)
     _refuse_other_times(job, used, bind)
     return tuple(joins), layers.without(("!lookup.",)), scope
 
@@ -145,6 +145,12 @@ class Joins:
         for program in programs:
             held = sum(table.bytes for table in self._tables)
             self._tables.append(load(program.table, inputs[program.table.name], connection, held))
+
+    @property
+    def empty(self) -> tuple[str, ...]:
+        """The lookups that have no row."""
+        pairs = zip(self._programs, self._tables, strict=True)
+        return tuple(program.table.name for program, table in pairs if not len(table.values))
 
     def beside(self, connection: duckdb.DuckDBPyConnection) -> Joins:
         """Return these joins for another thread, with its own connection to the same DuckDB: the lookups are not read again."""

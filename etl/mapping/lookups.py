@@ -13,7 +13,7 @@ from etl.mapping import instants, kinds
 from etl.mapping.binding import FALSE, Binder
 from etl.mapping.blank import present
 from etl.mapping.columns import Columns, mentioned, untyped
-from etl.mapping.expression import Expression, Scope, names_a_field, paths_in
+from etl.mapping.expression import Expression, Scope, names_a_field, paths_in, scope_of
 from etl.mapping.layers import Layers
 from etl.mapping.names import Names
 from etl.sql import fetch, folded, literal, quote
@@ -35,6 +35,7 @@ class TableProgram:
     statement: str
     kind: str  # the type of the key
     partner: pa.DataType  # a struct of the columns that the job's expressions name
+    known: pa.Field | None  # all its columns, where its rows have keys of their own
 
     @property
     def placeholders(self) -> tuple[pa.Field, pa.Field]:
@@ -58,6 +59,8 @@ def compile_tables(
     texts: Mapping[str, str],
     bind: Binder,
     connection: duckdb.DuckDBPyConnection,
+    *,
+    new: bool = False,
 ) -> list[TableProgram]:
     """Compile the job's lookups, whose files have these columns; mistakes are noted in `bind`.
 
@@ -66,14 +69,16 @@ def compile_tables(
     paths = {path for text in texts.values() for path in paths_in(text, connection)}
     programs = []
     for name, lookup in job.lookups.items():
-        own = Binder(job, connection, f"lookups.{name}")
+        own = Binder(job, connection, f"lookups.{name}", new=new)
         if not names_a_field(name, connection):
             own.mistake(f"lookups.{name}", f"`{name}` is a word of SQL: give the lookup another name")
-        names = Names(schemas[name].names)
+        scope = scope_of(schemas[name])
+        names = scope.columns
         fields = _fields(names, [path[1:] for path in paths if folded(path[0]) == folded(name)])
         connection.register(INPUT, pa.schema([*PLACE, *schemas[name]]).empty_table())
-        programs.append(_compile(job, name, lookup, names, fields, own, connection))
+        programs.append(_compile(job, name, lookup, scope, fields, own, connection))
         bind.mistakes += own.mistakes
+        bind.absent |= dict.fromkeys(f"{name}.{path}" for path in own.absent)
     return programs
 
 
@@ -95,19 +100,19 @@ def _compile(
     job: Job,
     name: str,
     lookup: Lookup,
-    names: Names,
+    scope: Scope,
     fields: Mapping[str, str],
     bind: Binder,
     connection: duckdb.DuckDBPyConnection,
 ) -> TableProgram:
     at = f"lookups.{name}"
     own = [text for key, text in table_expressions(job) if key.startswith(f"{at}.")]
-    named = mentioned(names, own, connection)
+    named = mentioned(scope.columns, own, connection)
     for column in fields.values():
         named.setdefault(column, set()).add(column)
     zone = lookup.as_of.zone if lookup.as_of else job.time.zone if job.time else "UTC"
-    columns = Columns(at, names, named, bind, lookup.types, lookup.decimal, zone)
-    layers, scope = columns.layers(INPUT), Scope(names)
+    columns = Columns(at, scope, named, bind, lookup.types, lookup.decimal, zone)
+    layers = columns.layers(INPUT)
     parts: dict[str, Expression] = {KEY: bind.expression(lookup.key, f"{at}.key", scope, layers)}
     if lookup.where is not None:
         where = bind.boolean(lookup.where, f"{at}.where", scope, layers)
@@ -129,7 +134,8 @@ def _compile(
     kept = f"{whole.failure(_WHERE)} OR coalesce({quote(_WHERE)}, false)" if lookup.where is not None else "true"
     statement = f"SELECT {places}, {listed} FROM ({whole.sql}) WHERE {kept}"
     partner = fetch(connection, statement).schema.field(VALUE).type
-    return TableProgram(name, lookup, names, columns.used, statement, kind, partner)
+    known = pa.field(name, pa.struct(list(scope.fields.values()))) if scope.open else None
+    return TableProgram(name, lookup, scope.columns, columns.used, statement, kind, partner, known)
 
 
 def _wrong(layers: Layers, parts: Mapping[str, Expression], columns: Columns) -> str:

@@ -107,11 +107,12 @@ class Mapper:
         contacts: ContactLists | None = None,
         *,
         limited: bool = False,
+        new: bool = False,
     ) -> None:
         """Compile `job` for a source of `schema` and read its lookups; raise JobMistakes, and InputError for a lookup's rows.
 
         `now` is the plan's; `only` keeps these keyValues, `contacts` say for whom nothing is sent. `limited`: the batches have the
-        column RULES.
+        column RULES. `new`: the job has never run.
         """
         self._job = job
         self._contacts = contacts
@@ -119,9 +120,19 @@ class Mapper:
         self._connection = connect(memory=memory, threads=1)  # mappers work side by side instead
         self._times = MatchTimes(now)
         schemas = {name: lookup.schema for name, lookup in lookups.items()}
-        self.program: Program = compile_job(job, schema, self._connection, schemas, limited=limited)
+        self.program: Program = compile_job(job, schema, self._connection, schemas, limited=limited, new=new)
         self._beside = [*PLACE.names, *([RULES] if limited else [])]
         self._joins = Joins(self.program.joins, lookups, job, self._connection)
+
+    @property
+    def empty_lookups(self) -> tuple[str, ...]:
+        """The lookups that have no row: nothing matches."""
+        return self._joins.empty
+
+    @property
+    def absent(self) -> tuple[str, ...]:
+        """The names of the job that no row of the input has; what an empty lookup does not have is no surprise."""
+        return tuple(name for name in self.program.absent if name.partition(".")[0] not in self.empty_lookups)
 
     def beside(self) -> Mapper:
         """Return this mapper for another thread: with its own connection to the same DuckDB; lookups are read once."""

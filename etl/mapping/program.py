@@ -16,11 +16,12 @@ import pyarrow as pa
 from etl.job.mistakes import JobMistakes
 from etl.job.models import EventRule, Job, Time
 from etl.mapping import functions, kinds, ready
+from etl.mapping.absent import element
 from etl.mapping.binding import Binder
 from etl.mapping.blank import without_json_nul, without_nul
 from etl.mapping.columns import PLACES, Columns, mentioned, untyped
 from etl.mapping.contact import contact_layers
-from etl.mapping.expression import Expression, Scope, complaint
+from etl.mapping.expression import Expression, Scope, complaint, scope_of
 from etl.mapping.joins import BATCH, JoinProgram, compile_joins
 from etl.mapping.layers import Layers
 from etl.mapping.lookups import compile_tables, table_expressions
@@ -82,6 +83,7 @@ class Program:
     rows: str
     filters: tuple[str, ...]
     rules: tuple[RuleProgram, ...]
+    absent: tuple[str, ...] = ()  # names of the job that no row of the input, or of a lookup, has
 
 
 def compile_job(
@@ -91,12 +93,14 @@ def compile_job(
     lookups: Mapping[str, pa.Schema] = MappingProxyType({}),
     *,
     limited: bool = False,
+    new: bool = False,
 ) -> Program:
     """Compile `job` against the columns of the source and of its lookups; raise JobMistakes with every mistake at once.
 
     `connection` is a locked DuckDB in which `batch` stands for a table of `schema` and the place columns; `limited`: and of RULES.
+    `new`: the job has never run, so a name that no row has, and that is like one that rows have, is a mistake.
     """
-    return _Compiler(job, schema, connection, lookups, limited=limited).compile()
+    return _Compiler(job, schema, connection, lookups, limited=limited, new=new).compile()
 
 
 def keyed_expressions(job: Job) -> Iterator[tuple[str, str]]:
@@ -134,13 +138,14 @@ class _Compiler:
         lookups: Mapping[str, pa.Schema],
         *,
         limited: bool,
+        new: bool,
     ) -> None:
-        self.job = job
+        self.job, self.new = job, new
         self.limits = (pa.field(RULES, pa.list_(pa.int16())),) if limited else ()
         self.lookups = lookups
         self.connection = connection
         self.names = Names(schema.names)
-        self.bind = Binder(job, connection)
+        self.bind = Binder(job, connection, new=new)
         self.lists: dict[int, Expression] = {}  # `each`, by rule
         self.schema = schema
         functions.create(connection)
@@ -148,17 +153,19 @@ class _Compiler:
 
     def compile(self) -> Program:
         job, texts = self.job, dict(keyed_expressions(self.job))
-        tables = compile_tables(job, self.lookups, texts, self.bind, self.connection)
+        tables = compile_tables(job, self.lookups, texts, self.bind, self.connection, new=self.new)
         placeholders = [*(field for table in tables for field in table.placeholders), *self.limits]
         self.connection.register(BATCH, pa.schema([*PLACE, *self.schema, *placeholders]).empty_table())
         named = mentioned(self.names, texts.values(), self.connection)
         zone = job.time.zone if job.time else "UTC"
-        columns = Columns("source", self.names, named, self.bind, job.source.types, job.source.decimal, zone)
+        scope = scope_of(self.schema, later=frozenset(job.lookups))
+        columns = Columns("source", scope, named, self.bind, job.source.types, job.source.decimal, zone)
         layers = columns.layers(BATCH, tuple(field.name for field in placeholders))
-        scope = Scope(self.names, later=frozenset(job.lookups))
         for name, text in job.let.items():
-            layers = layers.evaluate({name: self.bind.expression(text, f"let.{name}", scope, layers)})
-            scope = scope.plus(name)
+            e = self.bind.expression(text, f"let.{name}", scope, layers)
+            known = self._known(text, scope, layers)
+            layers = layers.evaluate({name: e})
+            scope = scope.plus(name, known)
         joins, layers, scope = compile_joins(job, tables, texts, layers, scope, self.bind, self.connection)
         self._windows_need_time()
         unfiltered = layers
@@ -170,7 +177,12 @@ class _Compiler:
             raise JobMistakes(self.job.path, self.bind.mistakes)
         agents = ready.agents_of(unfiltered, scope) if "bots" in self.job.row_filters else None
         rows = f"CREATE OR REPLACE TEMP TABLE {ROWS} AS {layers.sql}"
-        return Program(columns.used, joins, agents, rows, tuple(self.job.row_filters), rules)
+        absent = tuple(self.bind.absent)
+        return Program(columns.used, joins, agents, rows, tuple(self.job.row_filters), rules, absent)
+
+    def _known(self, text: str, scope: Scope, layers: Layers) -> pa.Field | None:
+        """What is known of the value of an expression; nothing where there are mistakes."""
+        return None if self.bind.mistakes else self.bind.known(text, scope, layers)
 
     def _windows_need_time(self) -> None:
         for rule in self.job.events:
@@ -231,7 +243,8 @@ class _Compiler:
         compiling = rows  # what the expressions are bound against while there is no table of rows
         if rule.each is not None:
             base, compiling = (layers.unnest(f"!each.{index}", "item", _ITEM) for layers in (base, compiling))
-            scope = scope.plus("item")
+            listed = self._known(rule.each, scope, rows)
+            scope = scope.plus("item", element(listed))
         else:
             base, compiling = (layers.add({_ITEM: "CAST(NULL AS INTEGER)"}) for layers in (base, compiling))
         time = rule.time or self.job.time
@@ -341,9 +354,10 @@ class _Compiler:
     def _elements(self, rule: EventRule, base: Layers, values: _Statement) -> str:
         """The statement that gives the products of each row's list, one row an element."""
         values.add("products", rule.part_each or "", f"{values.at}.{rule.part_name}.each")
+        listed = self._known(rule.part_each or "", values.scope, values.layers)
         outer = base.evaluate(values.expressions).unnest("products", "item", _LINE)
         compiling = values.layers.evaluate(values.expressions).unnest("products", "item", _LINE)
-        inner = _Statement(self.bind, values.at, values.scope.plus("item"), compiling)
+        inner = _Statement(self.bind, values.at, values.scope.plus("item", element(listed)), compiling)
         self._bind_part(rule, inner)
         layers = outer.evaluate(inner.expressions).only([*PLACES, _ITEM, _LINE, *inner.expressions])
         columns, faults = self._cast(rule, inner)
@@ -464,10 +478,15 @@ def _group(index: int, count: int) -> str:
     return f"""unhex(md5({" || ".join(parts)}) || left(md5(coalesce({quote("key")}, '')), 16))"""
 
 
-def check_against(job: Job, schema: pa.Schema, lookups: Mapping[str, pa.Schema] = MappingProxyType({})) -> None:
-    """Raise JobMistakes for every expression that does not fit a source of `schema` and lookups of theirs."""
+def check_against(
+    job: Job, schema: pa.Schema, lookups: Mapping[str, pa.Schema] = MappingProxyType({})
+) -> tuple[str, ...]:
+    """Raise JobMistakes for every expression that does not fit a source of `schema` and lookups of theirs.
+
+    Return the names that no row has, where rows have keys of their own; one that is like a name that rows have is a mistake.
+    """
     with connect(memory="200MB", threads=1) as connection:
-        compile_job(job, schema, connection, lookups)
+        return compile_job(job, schema, connection, lookups, new=True).absent
 
 
 def check_syntax(job: Job) -> None:

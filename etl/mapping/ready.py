@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from etl.job.models import Job
 from etl.mapping import kinds
-from etl.mapping.binding import FALSE, Binder
+from etl.mapping.binding import FALSE, NULL, Binder
 from etl.mapping.bots import bots_among
 from etl.mapping.expression import Expression, Scope
 from etl.mapping.layers import Layers
@@ -44,6 +44,8 @@ def is_ready(name: str) -> bool:
 def bound(name: str, value: object, bind: Binder, scope: Scope, layers: Layers) -> Expression:
     """Return a ready filter as an expression that is true where a row falls out; a mistake is noted."""
     column, key = _COLUMNS[name], f"filters.{name}"
+    if scope.find(column) is None and bind.look_for(column, key, scope):
+        return Expression(_sql(name, value, NULL.sql), frozenset(), safe=True)
     if scope.find(column) is None:
         near = scope.columns.near(column, scope.others)
         bind.mistake(
@@ -61,9 +63,11 @@ def bound(name: str, value: object, bind: Binder, scope: Scope, layers: Layers) 
     return Expression(_sql(name, value, sql), found.uses, safe=True)
 
 
-def agents_of(layers: Layers, scope: Scope) -> str:
-    """Return the statement that gives the user agents of a batch, each once."""
-    column = scope.find(_COLUMNS["bots"]) or ""
+def agents_of(layers: Layers, scope: Scope) -> str | None:
+    """Return the statement that gives the user agents of a batch, each once; None where no row has one."""
+    column = scope.find(_COLUMNS["bots"])
+    if column is None:
+        return None
     return f"SELECT DISTINCT CAST({quote(column)} AS VARCHAR) AS agent FROM ({layers.sql})"
 
 

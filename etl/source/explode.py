@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from etl.errors import JobError
 from etl.source.chunk import BATCH_ROWS, Ints
 from etl.source.conform import is_list
+from etl.tables import is_hollow
 
 
 def find_list(schema: pa.Schema, wanted: str) -> tuple[str, ...]:
@@ -34,6 +35,27 @@ def find_list(schema: pa.Schema, wanted: str) -> tuple[str, ...]:
             f"source.explode: `{wanted}` is not a list in every row, but {_spoken(kind)}", hint=_hint(schema, wanted)
         )
     return way
+
+
+def has_list(schema: pa.Schema, wanted: str) -> bool:
+    """Say whether some row may have what `wanted` names, or something in its place that is no list.
+
+    Not where a step of the way is missing, or has nothing below it. A name that is like one that is there counts as there: `find_list`
+    then says which.
+    """
+    if wanted in schema.names:
+        return True
+    kind: pa.DataType = pa.struct(list(schema))
+    for name in wanted.split("."):
+        if pa.types.is_null(kind):
+            return False
+        inside = {field.name: field for field in kind} if pa.types.is_struct(kind) else {}
+        if name not in inside:
+            return not pa.types.is_struct(kind) or bool(difflib.get_close_matches(name, inside, n=1, cutoff=0.8))
+        if is_hollow(inside[name]):
+            return False
+        kind = inside[name].type
+    return True
 
 
 def _spoken(kind: pa.DataType) -> str:

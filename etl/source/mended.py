@@ -35,7 +35,7 @@ from etl.source.marks import (
 from etl.source.originals import originals
 from etl.source.reader import Batch, Source, open_source
 from etl.source.settings import Format, SourceSettings
-from etl.tables import ELEMENT, ORDINAL, PLACE, ROW, RULES
+from etl.tables import ELEMENT, ORDINAL, PLACE, ROW, RULES, is_open, opened
 
 #: What the rules of a row say that could not be read.
 _UNREAD = rf"^{ANY}: (ragged|utf8|too_long)$"
@@ -238,7 +238,8 @@ class MendedSource:
             pa.field(f.name, _kind(f.type, own.field(f.name).type) if f.name in own.names else f.type) for f in origin
         ]
         more = [f for f in own if f.name not in origin.names and f.name not in (*MARKS, TEXT_MARK)]
-        return pa.schema([*fields, *more])
+        schema = pa.schema([*fields, *more])
+        return opened(schema) if is_open(own) else schema
 
     def _values(self, table: pa.Table) -> pa.Table:
         columns = []

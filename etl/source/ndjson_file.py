@@ -23,6 +23,7 @@ from etl.source.settings import SourceSettings
 from etl.source.shape import Path, Shape, load, paths, written
 from etl.source.streams import Read, filled, open_text
 from etl.sql import connect
+from etl.tables import hollow
 
 _MEMORY = "2GB"
 
@@ -40,9 +41,8 @@ class Plan:
         self.names = dict(zip(keys, Names().of_file([key or "column" for key in keys]), strict=True))
         self.odd = frozenset(_odd(shape, ()))
         self.inexact = [path for path, at in paths(shape) if at.inexact()]
-        self.schema = pa.schema(
-            [pa.field(name, _renamed((shape.fields or {})[key])) for key, name in self.names.items()]
-        )
+        self.sometimes_empty = [path for path, at in paths(shape) if at.sometimes_empty_list() and not at.is_text()]
+        self.schema = pa.schema([_field(name, (shape.fields or {})[key]) for key, name in self.names.items()])
 
     def exact_lines(self, keys: Sequence[str]) -> str:
         """Return the condition for lines that must be read the exact, slow way for these top keys."""
@@ -51,7 +51,8 @@ class Plan:
         other = (
             holds(path, "json_type", "x IN ('DOUBLE', 'OBJECT', 'ARRAY')") for path in self.inexact if path[0] in wanted
         )
-        return any_of([*odd, *other])
+        empty = (holds(path, "json_type", "x = 'ARRAY'") for path in self.sometimes_empty if path[0] in wanted)
+        return any_of([*odd, *other, *empty])
 
 
 def _odd(shape: Shape, at: Path) -> Iterator[Path]:
@@ -68,13 +69,17 @@ def _odd(shape: Shape, at: Path) -> Iterator[Path]:
         yield from _odd(shape.items, (*at, None))
 
 
+def _field(name: str, shape: Shape) -> pa.Field:
+    return hollow(name, null=False) if shape.is_empty_object() else pa.field(name, _renamed(shape))
+
+
 def _renamed(shape: Shape) -> pa.DataType:
     """Return a shape's type with the keys of objects made unique without regard to case."""
     if shape.is_text():
         return pa.string()
     if shape.fields is not None:
-        return pa.struct([pa.field(name, _renamed(inner)) for name, inner in _unique(shape.fields)])
-    return pa.list_(_renamed(shape.items)) if shape.items is not None else shape.type()
+        return pa.struct([_field(name, inner) for name, inner in _unique(shape.fields)])
+    return pa.list_(_field("item", shape.items)) if shape.items is not None else shape.type()
 
 
 def _unique(fields: dict[str, Shape]) -> list[tuple[str, Shape]]:
@@ -91,7 +96,12 @@ def _converter(shape: Shape) -> Callable[[Any], Any]:
             (key, name, _converter(inner))
             for key, (name, inner) in zip(shape.fields, _unique(shape.fields), strict=True)
         ]
-        return lambda value: {name: convert(value[key]) for key, name, convert in steps if value.get(key) is not None}
+        # A list here is `[]`, as PHP writes an object without keys.
+        return lambda value: (
+            {name: convert(value[key]) for key, name, convert in steps if value.get(key) is not None}
+            if isinstance(value, dict)
+            else None
+        )
     if shape.items is not None:
         convert = _converter(shape.items)
         return lambda value: [None if inner is None else convert(inner) for inner in value]

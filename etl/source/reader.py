@@ -16,7 +16,7 @@ from etl.source.access_log import Detected, detect_log, open_access_log
 from etl.source.chunk import Chunk, FileReader, Ints, Limits, Unread
 from etl.source.conform import conform, united
 from etl.source.csv_file import CsvFile
-from etl.source.explode import element_counts, explode, exploded_schema, find_list, pieces
+from etl.source.explode import element_counts, explode, exploded_schema, find_list, has_list, pieces
 from etl.source.formats import format_of
 from etl.source.inputs import Input, find_inputs
 from etl.source.names import Names
@@ -24,7 +24,7 @@ from etl.source.ndjson_file import open_ndjson
 from etl.source.parquet_file import ParquetFile
 from etl.source.settings import Format, SourceSettings
 from etl.source.streams import check_encoding
-from etl.tables import PLACE
+from etl.tables import PLACE, hollow, is_hollow, opened
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +62,20 @@ class Source:
         self.notes = (log.note,) if log is not None else ()
         self.log_format = _name_of(log, settings) if log is not None else None
         self.readers = files
+        self._is_open = fmt == "ndjson" or (log is not None and log.keyed)
         self._united = _united_schema(files)
-        self._way = find_list(self._united, settings.explode) if settings.explode is not None else ()
+        self._way = self._list_to_explode()
         schema = exploded_schema(self._united, self._way) if self._way else self._united
-        self.schema = pa.schema([pa.field(field.name, _settled(field.type)) for field in schema])
+        self.schema = pa.schema([_settled(field) for field in schema])
+        if self._is_open:
+            self.schema = opened(self.schema)
+
+    def _list_to_explode(self) -> tuple[str, ...]:
+        """Return the way to the list that is exploded; none where no row of this input has it, though another day's may."""
+        wanted = self.settings.explode
+        if wanted is None or (self._is_open and not has_list(self._united, wanted)):
+            return ()
+        return find_list(self._united, wanted)
 
     @property
     def files(self) -> list[str]:
@@ -211,19 +221,30 @@ def _name_of(log: Detected, settings: SourceSettings) -> str | None:
 
 def _united_schema(files: Sequence[FileReader]) -> pa.Schema:
     """Return the columns of all files by name, in order of first appearance."""
-    kinds: dict[str, list[pa.DataType]] = {}
+    found: dict[str, list[pa.Field]] = {}
     for file in files:
         for field in file.schema:
-            kinds.setdefault(field.name, []).append(field.type)
-    return pa.schema([pa.field(name, reduce(united, found)) for name, found in kinds.items()])
+            found.setdefault(field.name, []).append(field)
+    return pa.schema([_united(fields) for fields in found.values()])
 
 
-def _settled(kind: pa.DataType) -> pa.DataType:
-    """Return a type with text where nothing but null was seen."""
+def _united(fields: Sequence[pa.Field]) -> pa.Field:
+    """Return the field that holds all of these; where they are alike it keeps what is known of it."""
+    first = fields[0]
+    kind = reduce(united, [field.type for field in fields])
+    alike = kind.equals(first.type) and all(is_hollow(field) for field in fields) == is_hollow(first)
+    return first if alike else pa.field(first.name, kind)
+
+
+def _settled(field: pa.Field) -> pa.Field:
+    """Return a field with text where nothing but null was seen, and the mark that it holds nothing."""
+    kind = field.type
     if pa.types.is_null(kind):
-        return pa.string()
+        return hollow(field.name, null=True)
+    if is_hollow(field):
+        return field
     if pa.types.is_list(kind):
-        return pa.list_(_settled(kind.value_type))
+        return pa.field(field.name, pa.list_(_settled(kind.value_field)))
     if pa.types.is_struct(kind):
-        return pa.struct([pa.field(field.name, _settled(field.type)) for field in kind])
-    return kind
+        return pa.field(field.name, pa.struct([_settled(inner) for inner in kind]))
+    return pa.field(field.name, kind)

@@ -40,8 +40,17 @@ class Shape:
 
     def mixed(self) -> bool:
         """Return whether several types were seen, so that the path is text as written."""
-        sorts = bool(self.scalars) + (self.fields is not None) + (self.items is not None)
+        listed = self.items is not None and not self.sometimes_empty_list()
+        sorts = bool(self.scalars) + (self.fields is not None) + listed
         return sorts > 1 or (sorts == 1 and self.scalars not in _PURE and bool(self.scalars))
+
+    def sometimes_empty_list(self) -> bool:
+        """Return whether this is an object for which some rows have `[]`, as PHP writes an object without keys."""
+        return self.fields is not None and self.items is not None and self.items.is_nothing()
+
+    def is_nothing(self) -> bool:
+        """Return whether nothing but null was seen."""
+        return not self.scalars and self.fields is None and self.items is None and not self.vast
 
     def is_text(self) -> bool:
         """Return whether the path's type is text: strings, a mixture, large integers, objects without keys."""
@@ -53,6 +62,12 @@ class Shape:
             self.mixed()
             and not self.vast
             and ("float" in self.scalars or self.fields is not None or self.items is not None)
+        )
+
+    def is_empty_object(self) -> bool:
+        """Return whether objects were seen, none of them with a key, and nothing else but null and `[]`."""
+        return (
+            self.fields == {} and not self.scalars and not self.vast and (self.items is None or self.items.is_nothing())
         )
 
     def type(self) -> pa.DataType:

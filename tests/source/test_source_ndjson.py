@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -166,13 +167,23 @@ def is_json_of(got: str, plain: str) -> bool:
         return False  # the text of another field
 
 
+def says_nothing(value: Any) -> bool:
+    """Say whether a value is null, or a list of nothing, which is null where other rows have an object."""
+    return value is None or (isinstance(value, list) and all(inner is None for inner in value))
+
+
+def is_text_of_nothing(value: Any) -> bool:
+    """Say whether a text is that of a list of nothing, at a path of text."""
+    return isinstance(value, str) and re.fullmatch(r"\[(null)?(,null)*\]", value) is not None
+
+
 def agrees(got: Any, value: Any) -> bool:
-    """Return whether a value came back: itself, or its text where the path is mixed."""
-    if value is None:
+    """Return whether a value came back: itself, or its text where the path is mixed; a list of nothing may be null."""
+    if value is None or (got is None and says_nothing(value)):
         return got is None
     if isinstance(value, dict) and isinstance(got, dict):
-        left = [inner for inner in value.values() if inner is not None]
-        found = [inner for inner in got.values() if inner is not None]
+        left = [inner for inner in value.values() if not says_nothing(inner)]
+        found = [inner for inner in got.values() if not says_nothing(inner) and not is_text_of_nothing(inner)]
         return len(left) == len(found) and all(any(agrees(one, inner) for one in found) for inner in left)
     if isinstance(value, list) and isinstance(got, list):
         return len(got) == len(value) and all(map(agrees, got, value))
@@ -198,6 +209,30 @@ def test_any_value_comes_back_as_itself_or_as_its_text(
     assert len(got) == len(items)
     for row, item in zip(got, items, strict=True):
         assert agrees(row["a"], item), (row["a"], item)
+
+
+def test_an_empty_list_where_other_rows_have_an_object_is_null(tmp_path: Path) -> None:
+    rows, unread = read(
+        source(tmp_path, lines('{"p": {"a": 1, "b": {"c": "x"}}}', '{"p": []}', '{"p": {"b": []}}', '{"p": {}}'))
+    )
+    assert not unread
+    assert [row["p"] for row in rows] == [
+        {"a": 1, "b": {"c": "x"}},
+        None,
+        {"a": None, "b": None},
+        {"a": None, "b": None},
+    ]
+
+
+def test_a_list_with_elements_where_other_rows_have_an_object_stays_text(tmp_path: Path) -> None:
+    rows, _ = read(source(tmp_path, lines('{"p": {"a": 1}}', '{"p": [2]}', '{"p": []}')))
+    assert [row["p"] for row in rows] == ['{"a":1}', "[2]", "[]"]
+
+
+def test_the_list_to_explode_may_be_missing_in_every_row(tmp_path: Path) -> None:
+    for row in ('{"u": 1}', '{"u": 1, "order": null}', '{"u": 1, "order": {}}', '{"u": 1, "order": {"items": null}}'):
+        rows, unread = read(source(tmp_path, lines(row), explode="order.items"))
+        assert (len(rows), unread) == (1, [])
 
 
 def test_keys_that_differ_only_in_case_both_survive(tmp_path: Path) -> None:
