@@ -8,6 +8,7 @@ from __future__ import annotations
 from etl.delivery.settings import Patience
 
 _A_WHILE = 1.5  # seconds that a limit by the second may refuse everything: that is no outage
+_SINCE = 3  # requests in vain that all left since then: with few keys, more would be the same events again and again
 
 
 class Breaker:
@@ -20,6 +21,7 @@ class Breaker:
         self._concurrency, self._patience = concurrency, patience
         self._enough = max(10, concurrency)
         self._failures = 0
+        self._later = 0  # of these, those that left after the first had failed
         self._alone = True
         self._delay = patience.first
         self._next = 0.0
@@ -44,6 +46,11 @@ class Breaker:
         return 1 if now >= self._next else 0
 
     @property
+    def probing(self) -> bool:
+        """True while one request at a time finds out whether anything gets through again."""
+        return self._alone and self._failures > 0
+
+    @property
     def next_try(self) -> float:
         """When the next request may leave, as far as the breaker goes."""
         return self._next if self._alone else 0.0
@@ -58,20 +65,26 @@ class Breaker:
         self._through_at = now
         self._ever = True
         self._alone = False
-        self._failures = 0
+        self._failures = self._later = 0
         self._failing_since = None
         self._delay = self._patience.first
         self._next = 0.0
 
-    def failed(self, now: float, started: float, *, slower: bool = False) -> None:
-        """Note a request without one, that started at `started`; `slower` where the server asks for a lower pace."""
+    def failed(self, now: float, started: float, *, slower: bool = False, repeat: bool = False) -> None:
+        """Note a request without one, that started at `started`; `slower` where the server asks for a lower pace.
+
+        The pause grows faster after a `repeat` of an unknown outcome: each may be a copy, and there are few of them.
+        """
         self._failures += 1
         if self._failing_since is None:
             self._failing_since = now
-        opens = not self._alone and self._failures >= self._enough
+        elif started >= self._failing_since:
+            self._later += 1
+        lasts = self._later >= _SINCE and now - self._failing_since >= _A_WHILE
+        opens = not self._alone and (self._failures >= self._enough or lasts)
         if slower and now - self._through_at < _A_WHILE:
             opens = False
         if opens or (self._alone and started >= self._next):
             self._alone = True
             self._next = now + self._delay
-            self._delay = min(self._delay * 2, self._patience.most)
+            self._delay = min(self._delay * (4 if repeat else 2), self._patience.most)

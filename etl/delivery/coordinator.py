@@ -29,7 +29,7 @@ from etl.delivery.method import Method, Reading
 from etl.delivery.outbox import Outbox
 from etl.delivery.parcel import Parcel
 from etl.delivery.rate import RateLimiter
-from etl.delivery.retry import SLOWER, Fatal, Verdict, ended, fatal, is_spent, refused_by, without_answer
+from etl.delivery.retry import SLOWER, Fatal, Verdict, ended, fatal, is_spent, refused_by, rests, without_answer
 from etl.delivery.sender import Done, Senders
 from etl.delivery.settings import Progress, Result, Settings, Stopped
 from etl.delivery.stop import StopFlag
@@ -159,6 +159,7 @@ class Coordinator:
         else:
             self._watch_window(now)
             self._watch_patience(now)
+            self._watch_rest(now)
 
     def _watch_window(self, now: float) -> None:
         """Let nothing go while the window is closed; end the call where it stays closed for long.
@@ -193,6 +194,19 @@ class Coordinator:
                 resume_at=_iso_in(resume) if resume else None,
             )
 
+    def _watch_rest(self, now: float) -> None:
+        """Stop where nothing is left but events that rest: while nothing gets through, each try may make a copy."""
+        if self._stopped is not None or self._in_flight or not self._lanes.only_rest:
+            return
+        if self._lanes.may_have_more and self._fresh_left() != 0:
+            return
+        since = self._breaker.failing_since
+        self._stopped = Stopped(
+            f"nothing got through for {_span(now - (now if since is None else since))}: {self._tally.last_trouble}",
+            f"the events left may be there already, and each further try may make a copy; {_AGAIN}, later",
+            Exit.AGAIN,
+        )
+
     def _held_until(self) -> float:
         """Return when the next event may be tried again where nothing else can go before; 0 where something can."""
         if self._in_flight or (self._lanes.may_have_more and self._fresh_left() != 0):
@@ -221,12 +235,13 @@ class Coordinator:
             now = self._clock()
             if len(self._in_flight) + len(chosen) >= self._breaker.slots(now) or self._pace.wait(now) > 0:
                 break
-            most = self._method.max_events
+            probing = self._breaker.probing
+            most = 1 if probing else self._method.max_events
             if self._pace.room is not None:
                 most = min(most, self._pace.room)
             self._claims.look_ahead()
             parcel = Parcel(self._method, self._outbox, self._claims)
-            places = self._lanes.take(now, most, self._fresh_left(), parcel.load)
+            places = self._lanes.take(now, most, self._fresh_left(), parcel.load, others_first=probing)
             if not places:
                 break
             for place in places:
@@ -317,11 +332,13 @@ class Coordinator:
         if reading.refused_whole or any(v.state in (State.DELIVERED, State.REJECTED) for v in reading.verdicts):
             self._through += 1
             self._breaker.through(now)
+            self._lanes.wake(now)
             self._pace.passed(now)
             latency = now - exchange.started
             self._latency = latency if self._latency is None else self._latency + (latency - self._latency) / 50
         else:
-            self._breaker.failed(now, exchange.started, slower=slower)
+            repeat = any(place.doubts > 0 for place in exchange.places)
+            self._breaker.failed(now, exchange.started, slower=slower, repeat=repeat)
             self._tally.trouble(outcome)
         if reading.refused_whole:
             for place in exchange.places:
@@ -336,6 +353,7 @@ class Coordinator:
         self._watch_rejected()
         if isinstance(outcome, Answer):
             self._watch_answers(reading)
+        self._watch_rest(now)
 
     def _watch_answers(self, reading: Reading) -> None:
         """Stop the run where an answer says that it cannot go on, or answers do not fit what was asked."""
@@ -390,10 +408,13 @@ class Coordinator:
                 rulings[kind][1].append(place.seq)
             else:
                 rulings[kind] = (verdict, [place.seq])
-            if not over and self._goes_again(said.state):
-                self._lanes.again(place, now if at_once else max(held_until, now + self._backoff(place)))
-            else:
+            if over or not self._goes_again(said.state):
                 self._lanes.done(place)
+            elif not strikes and not at_once and rests(tries, said.state):
+                self._lanes.rest(place)
+            else:
+                wait = 0.0 if at_once else self._backoff(place, said.state)
+                self._lanes.again(place, max(held_until, now + wait))
         said_of = {id(said): said for said in verdicts}
         for (said_id, was_unknown, strikes, calls, over), (verdict, seqs) in rulings.items():
             said = said_of[said_id]
@@ -432,9 +453,10 @@ class Coordinator:
             return self._settings.on_unknown == "resend"
         return state is State.RETRY
 
-    def _backoff(self, place: Place) -> float:
+    def _backoff(self, place: Place, state: State) -> float:
         patience = self._settings.patience
-        most = min(patience.most, patience.first * 2.0 ** min(place.tries - 1, 30))
+        steep = 4.0 if state is State.UNKNOWN else 2.0  # each try may make a copy: few, over a longer time
+        most = min(patience.most, patience.first * steep ** min(place.tries - 1, 30))
         return most * self._chance.uniform(0.5, 1.0)
 
     def _abandon(self, senders: Senders) -> None:

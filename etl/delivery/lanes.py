@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 from array import array
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -68,7 +69,8 @@ class Lanes:
     """The events of an outbox by their turn.
 
     `take` gives what may go in one request; each of its places then ends by `done` (its turn is over, whatever came of
-    it) or `again` (it will be tried once more, and its lane waits for it). Times are the caller's, in seconds.
+    it), `again` (it will be tried once more, and its lane waits for it) or `rest` (the same, not before `wake`). Times
+    are the caller's, in seconds.
     """
 
     def __init__(self, places: Iterator[tuple[int, int]], tries: Mapping[int, Tries] | None = None) -> None:
@@ -81,6 +83,7 @@ class Lanes:
         self._waiting: dict[int, _Line] = {}
         self._ready: list[tuple[int, int]] = []  # seq, lane: the first of its lane
         self._due: list[tuple[float, int]] = []  # when, lane: what is to be tried again
+        self._resting = False
         self._next = next(places, None)
 
     @property
@@ -95,8 +98,13 @@ class Lanes:
 
     @property
     def next_retry(self) -> float | None:
-        """When the next event may be tried again."""
-        return self._due[0][0] if self._due else None
+        """When the next event may be tried again; None where no event waits, or all that do rest."""
+        return self._due[0][0] if self._due and self._due[0][0] < math.inf else None
+
+    @property
+    def only_rest(self) -> bool:
+        """True when there are events to be tried again, and all of them rest."""
+        return bool(self._due) and self._due[0][0] == math.inf
 
     @property
     def next_seq(self) -> int | None:
@@ -115,17 +123,28 @@ class Lanes:
             found.update(line.first(each))
         return found
 
-    def take(self, now: float, most: int = 1, fresh: int | None = None, load: Load = lambda _: True) -> list[Place]:
+    def take(
+        self,
+        now: float,
+        most: int = 1,
+        fresh: int | None = None,
+        load: Load = lambda _: True,
+        *,
+        others_first: bool = False,
+    ) -> list[Place]:
         """Return up to `most` events that may go in one request now, at most `fresh` of them never tried in this call.
 
-        Events due for another try come first. Of one lane a request may carry several, in their order. `load` is asked
-        of each before it is taken, and ends the request where it says no.
+        Events due for another try come first, or last with `others_first`. Of one lane a request may carry several, in
+        their order. `load` is asked of each before it is taken, and ends the request where it says no.
         """
         taken: list[Place] = []
         room = most
+        if others_first:
+            self._take_fresh(taken, most if fresh is None else min(most, fresh), load)
+            room -= len(taken)
         while self._due and self._due[0][0] <= now and len(taken) < room:
             room = self._take_due(taken, heapq.heappop(self._due)[1], room, load)
-        if room == most:
+        if room == most and not others_first:
             left = most - len(taken) if fresh is None else min(most - len(taken), fresh)
             self._take_fresh(taken, left, load)
         for place in taken:
@@ -138,8 +157,29 @@ class Lanes:
 
     def again(self, place: Place, at: float) -> None:
         """Try an event again at `at`; its lane waits."""
+        self._resting = self._resting or at == math.inf
         self._again.setdefault(place.lane, []).append((at, place))
         self._landed(place.lane)
+
+    def rest(self, place: Place) -> None:
+        """Try an event again after `wake`, if that comes; its lane waits."""
+        self.again(place, math.inf)
+
+    def wake(self, at: float) -> None:
+        """Let all events that rest be tried again at `at`."""
+        if not self._resting:
+            return
+        self._resting = False
+        for key, places in self._again.items():
+            self._again[key] = [(min(when, at) if when == math.inf else when, place) for when, place in places]
+        self._due = [(self._when(key), key) for _, key in self._due]
+        heapq.heapify(self._due)
+
+    def _when(self, key: int) -> float:
+        """Return when a lane may try again: not while its first event rests."""
+        places = self._again[key]
+        first, _ = min(places, key=lambda each: each[1].seq)
+        return first if first == math.inf else min(at for at, _ in places)
 
     def _landed(self, key: int) -> None:
         left = self._under_way[key] - 1
@@ -147,7 +187,7 @@ class Lanes:
             self._under_way[key] = left
         elif key in self._again:
             self._under_way[key] = 0
-            heapq.heappush(self._due, (min(at for at, _ in self._again[key]), key))
+            heapq.heappush(self._due, (self._when(key), key))
         elif key in self._waiting:
             self._under_way[key] = 0
             heapq.heappush(self._ready, (self._pop_waiting(key), key))
@@ -165,9 +205,9 @@ class Lanes:
         """Take what a lane has to try again, in its order; return how many events the request may have in all now."""
         places = sorted(self._again.pop(key), key=lambda each: each[1].seq)
         count = 0
-        for _, place in places:
+        for at, place in places:
             most = room if place.company is None else min(room, place.company)
-            if len(taken) >= most or not load(place.seq):
+            if len(taken) >= most or at == math.inf or not load(place.seq):
                 room = len(taken)
                 break
             room = most
@@ -177,7 +217,7 @@ class Lanes:
             self._again[key] = rest
         self._under_way[key] = count
         if not count:
-            heapq.heappush(self._due, (min(at for at, _ in rest), key))
+            heapq.heappush(self._due, (self._when(key), key))
         return room
 
     def _take_fresh(self, taken: list[Place], room: int, load: Load) -> None:

@@ -24,6 +24,7 @@ _FEW = 0.04  # a share of refusals that changes nothing
 _NOISE = 0.015  # a share of refusals that says nothing
 _MANY = 0.2  # a share of refusals at which a Retry-After is for everything
 _ENOUGH = 100  # answers from which on a share says something
+_SOME = 30  # answers from which on a large share says something
 _SLICE = 0.1  # seconds
 _SHORTEST_SPAN, _LONGEST_SPAN = 1.0, 10.0  # seconds
 _IN_A_ROW = 10  # refusals one after the other, with nothing between: the server takes nothing for the moment
@@ -142,8 +143,12 @@ class Steering:
         return self.stuck or self._share(now).exceeds(_MANY)
 
     def told(self, now: float, until: float) -> None:
-        """Note that the server asks for a pause of everything: it bears what it has let through so far."""
-        self._lower(now, self._passed / max(_SHORTEST_SPAN, now - self._since))
+        """Note that the server asks for a pause of everything: it bears about what it has let through so far.
+
+        Where nothing has passed since the last pause, it is away, which says nothing of the rate.
+        """
+        if self._passed:
+            self._lower(now, max(self._borne_so_far(now), self._rate / _TRICKLE))
         self._lowering = None
         self.paused(until)
 
@@ -165,8 +170,30 @@ class Steering:
         if not self._measures and now >= self._since:
             self._since, self._passed, self._measures = now, 0, True
         self._passed += not refused
-        if (refused or self._rate < self._asked) and now - self._since >= _SHORTEST_SPAN:
+        if now - self._since < _SHORTEST_SPAN:
+            if refused and self._lowering is None and not self._none_passes:
+                self._steer_early(now)
+        elif refused or self._rate < self._asked:
             self._steer(now)
+
+    def _borne_so_far(self, now: float) -> float:
+        """Return the rate that the server bears by what passed, which may have taken less than a second.
+
+        Where none passes at present, the rest of the second brings nothing more; else as many in a hundred as so far.
+        """
+        passed = self._passed / max(_SHORTEST_SPAN, now - self._since)
+        return passed if self._none_passes else max(passed, self._rate * (1 - self._share(now).refusals))
+
+    @property
+    def _none_passes(self) -> bool:
+        return self._in_a_row >= _IN_A_ROW
+
+    def _steer_early(self, now: float) -> None:
+        """Lower the rate before the first second is over where it is far above what the server bears."""
+        share = self._share(now)
+        if share.count >= _SOME and share.exceeds(_MANY):
+            self._lowering = _Lowering(now, self._rate, share.refusals)
+            self._lower(now, self._borne_so_far(now))
 
     def _steer(self, now: float) -> None:
         share, lowering = self._share(now), self._lowering

@@ -52,6 +52,15 @@ def is_spent(tries: Tries, state: State, now: float) -> bool:
     return tries.strikes >= most or (aged and tries.strikes + tries.calls >= most)
 
 
+def rests(tries: Tries, state: State) -> bool:
+    """Return whether an event is not tried again before something else gets through, or in the next call.
+
+    Each try without a verdict may have made a copy: while nothing gets through, an event has a few of them in all, and
+    then one in each call.
+    """
+    return state is State.UNKNOWN and tries.doubts >= DOUBTS_AT_MOST
+
+
 def ended(verdict: Verdict, tries: Tries) -> Verdict:
     """Return the verdict of an event that is not tried again: unknown where it may be there from an earlier try."""
     if verdict.state is State.UNKNOWN or tries.doubts > 0:

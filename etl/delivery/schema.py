@@ -58,7 +58,7 @@ from etl.delivery import serial
 from etl.errors import StateError
 from etl.files import create_private
 
-VERSION = 3  # 2: replays; 3: the serial, names on their way, digests of segments
+VERSION = 4  # 2: replays; 3: the serial, names on their way, digests of segments; 4: the tries of an event
 _APPLICATION = 0x636C7270  # "clrp": tells our files from any other SQLite file
 # The log is copied back, with a wait for the disk, after this many pages (4 KB each): rarely, since a wait here delays
 # the next request.
@@ -175,7 +175,8 @@ def connect(path: Path, job: str, destination: str, *, read_only: bool) -> sqlit
                 database.execute("PRAGMA fullfsync = ON")  # without it macOS leaves a synced page in the drive's cache
                 database.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
                 if _version(database) < VERSION:
-                    serial.write(path, 0)
+                    if "serial" not in meta:
+                        serial.write(path, 0)
                     _renew(database)
     except BaseException:
         database.close()
@@ -214,14 +215,18 @@ def _version(database: sqlite3.Connection) -> int:
 
 def _see_older(database: sqlite3.Connection) -> None:
     """Let what an older version does not have read as nothing."""
-    version = _version(database)
-    if version < 2:
+    if _version(database) < 2:
         database.execute("CREATE TEMP VIEW runs AS SELECT *, NULL AS of FROM main.runs")
-    if version < 3:
+    if "strikes" not in _columns(database, "events"):
         database.execute(
             "CREATE TEMP VIEW events AS SELECT *, doubts AS strikes, 0 AS calls, NULL AS since, 0 AS final FROM main.events"
         )
+    if "digest" not in _columns(database, "segments"):
         database.execute("CREATE TEMP VIEW segments AS SELECT *, NULL AS bytes, NULL AS digest FROM main.segments")
+
+
+def _columns(database: sqlite3.Connection, table: str) -> set[str]:
+    return {name for (name,) in database.execute("SELECT name FROM pragma_table_info(?)", (table,))}
 
 
 def _renew(database: sqlite3.Connection) -> None:
@@ -230,21 +235,11 @@ def _renew(database: sqlite3.Connection) -> None:
     database.execute("BEGIN IMMEDIATE")
     try:
         if version < 2:
-            runs = _TABLES[_TABLES.index("CREATE TABLE runs") : _TABLES.index("CREATE TABLE events")]
-            database.execute(runs.replace("CREATE TABLE runs", "CREATE TABLE renewed"))
-            database.execute("INSERT INTO renewed SELECT *, NULL FROM runs")
-            database.execute("DROP TABLE runs")
-            database.execute("ALTER TABLE renewed RENAME TO runs")
-        for column in (
-            "strikes INTEGER NOT NULL DEFAULT 0", "calls INTEGER NOT NULL DEFAULT 0", "since REAL",
-            "final INTEGER NOT NULL DEFAULT 0",
-        ):  # fmt: skip
-            database.execute(f"ALTER TABLE events ADD COLUMN {column}")
-        database.execute("UPDATE events SET strikes = doubts WHERE doubts > 0")
-        database.execute("ALTER TABLE segments ADD COLUMN bytes INTEGER")
-        database.execute("ALTER TABLE segments ADD COLUMN digest TEXT")
-        database.execute(_TABLES[_TABLES.index("CREATE TABLE passing") :])
-        database.execute("INSERT INTO meta VALUES ('serial', '0')")
+            _add_replays(database)
+        if version < 3:
+            _add_serial(database)
+        if "strikes" not in _columns(database, "events"):  # some files of version 3 have it
+            _add_tries(database)
         database.execute("UPDATE meta SET value = ? WHERE key = 'version'", (str(VERSION),))
         database.execute(f"PRAGMA user_version = {VERSION}")
         database.execute("COMMIT")
@@ -252,6 +247,33 @@ def _renew(database: sqlite3.Connection) -> None:
         if database.in_transaction:
             database.execute("ROLLBACK")
         raise
+
+
+def _add_replays(database: sqlite3.Connection) -> None:
+    runs = _TABLES[_TABLES.index("CREATE TABLE runs") : _TABLES.index("CREATE TABLE events")]
+    database.execute(runs.replace("CREATE TABLE runs", "CREATE TABLE renewed"))
+    database.execute("INSERT INTO renewed SELECT *, NULL FROM runs")
+    database.execute("DROP TABLE runs")
+    database.execute("ALTER TABLE renewed RENAME TO runs")
+
+
+def _add_serial(database: sqlite3.Connection) -> None:
+    database.execute("ALTER TABLE segments ADD COLUMN bytes INTEGER")
+    database.execute("ALTER TABLE segments ADD COLUMN digest TEXT")
+    database.execute(_TABLES[_TABLES.index("CREATE TABLE passing") :])
+    database.execute("INSERT INTO meta VALUES ('serial', '0')")
+
+
+def _add_tries(database: sqlite3.Connection) -> None:
+    """Until then each unknown outcome counted in full."""
+    for column in (
+        "strikes INTEGER NOT NULL DEFAULT 0",
+        "calls INTEGER NOT NULL DEFAULT 0",
+        "since REAL",
+        "final INTEGER NOT NULL DEFAULT 0",
+    ):
+        database.execute(f"ALTER TABLE events ADD COLUMN {column}")
+    database.execute("UPDATE events SET strikes = doubts WHERE doubts > 0")
 
 
 def _damaged(path: Path, problem: str) -> StateError:

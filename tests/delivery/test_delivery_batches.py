@@ -103,6 +103,19 @@ def test_each_event_has_the_status_that_the_answer_gives_it(tmp_path: Path) -> N
         ]
 
 
+def test_while_nothing_gets_through_a_request_carries_one_event_and_another_each_time(tmp_path: Path) -> None:
+    """Each try may make copies of all that it carries."""
+    names = keys(70, of=9)
+    made = bench(tmp_path, names)
+    with serving(lambda got: Reply(502, accepts=False) if got.number < 20 else OK) as server:
+        assert run(made, server, patience=Patience(0.002, 0.004)).stopped is None
+    assert server.bodies == made.bodies
+    tried = [got.numbers for got in server.got[:20]]
+    assert [len(numbers) for numbers in tried] == [7] + [1] * 19
+    assert max(Counter(n for numbers in tried for n in numbers).values()) <= 3
+    assert max(len(got.events) for got in server.got[20:]) == 7
+
+
 def test_an_event_with_a_server_error_is_tried_again_and_is_no_repeat(tmp_path: Path) -> None:
     tries: Counter[int] = Counter()
 

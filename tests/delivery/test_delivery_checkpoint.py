@@ -73,6 +73,35 @@ def test_a_file_of_the_first_version_is_read_as_it_is_and_renewed_when_it_is_wri
         assert database.execute("PRAGMA foreign_key_check").fetchall() == []
 
 
+@pytest.mark.parametrize("has_tries", [False, True])
+def test_a_file_of_the_third_version_is_read_and_renewed_whether_it_counts_tries_or_not(
+    path: Path, *, has_tries: bool
+) -> None:
+    with Checkpoint.open(path, "shop", "esputnik.com") as new:
+        plan(new, 3)
+        rule(new, 1, 0, State.DELIVERED)
+        new.record(1, intents=[1], requests=1)
+        new.record(1, rulings=[Ruling([1], State.UNKNOWN, doubt=True, strikes=1)])
+        new.claim(1, 0, 1)
+        new.release(1)
+    with closing(sqlite3.connect(path)) as old:
+        serial = old.execute("SELECT value FROM meta WHERE key = 'serial'").fetchone()
+        for column in () if has_tries else ("strikes", "calls", "since", "final"):
+            old.execute(f"ALTER TABLE events DROP COLUMN {column}")
+        old.executescript("PRAGMA user_version = 3; UPDATE meta SET value = '3' WHERE key = 'version';")
+    with Checkpoint.open(path, "shop", "esputnik.com", read_only=True) as seen:
+        assert (seen.counts(1).delivered, seen.counts(1).unknown) == (1, 1)
+        assert seen.settled(1, "resend").tolist() == [0]
+        assert seen.tries(1)[1].strikes == 1
+    with Checkpoint.open(path, "shop", "esputnik.com") as renewed:
+        assert renewed.tries(1)[1].strikes == 1
+        assert renewed.settled(1, "resend").tolist() == [0]
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute("PRAGMA user_version").fetchone() == (schema.VERSION,)
+        assert database.execute("SELECT value FROM meta WHERE key = 'serial'").fetchone() == serial != ("0",)
+    Checkpoint.open(path, "shop", "esputnik.com").close()
+
+
 def test_events_that_are_sent_once_more_are_pending_and_each_send_is_counted(checkpoint: Checkpoint) -> None:
     plan(checkpoint, 3)
     run = checkpoint.add_run(

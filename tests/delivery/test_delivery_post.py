@@ -231,11 +231,72 @@ def test_an_event_that_was_unknown_once_and_is_refused_then_stays_unknown(tmp_pa
 
 @pytest.mark.parametrize("status", [502, 504])
 def test_an_outage_of_a_gateway_uses_up_nobodys_tries(tmp_path: Path, status: int) -> None:
-    made = bench(tmp_path, keys(40, of=3))
+    made = bench(tmp_path, keys(40, of=15))
     with serving(lambda got: Reply(status, b"<html>", accepts=False) if 10 <= got.number < 60 else OK) as server:
         assert run(made, server, patience=Patience(0.01, 0.02)).stopped is None
     assert counts(made) == Counts(delivered=40)
     assert server.bodies == made.bodies
+    assert max(Counter(map(number, server.got)).values()) <= 6
+
+
+def test_an_outage_that_outlasts_the_tries_of_few_keys_ends_the_call_and_no_event(tmp_path: Path) -> None:
+    made = bench(tmp_path, keys(40, of=3))
+    with serving(lambda got: Reply(502, accepts=False) if 10 <= got.number < 30 else OK) as server:
+        stopped = run(made, server, patience=Patience(0.001, 0.002)).stopped
+        assert stopped is not None
+        assert (stopped.exit, len(server.got)) == (Exit.AGAIN, 10 + 3 * 5)
+        for _ in range(2):
+            run(made, server, patience=Patience(0.001, 0.002))
+    assert counts(made) == Counts(delivered=40)
+    assert server.bodies == made.bodies
+
+
+def test_while_nothing_gets_through_other_events_are_tried_before_the_same_ones_again(tmp_path: Path) -> None:
+    made = bench(tmp_path, keys(40, of=30))
+    with serving(lambda got: Reply(502, accepts=False) if got.number < 30 else OK) as server:
+        assert run(made, server, patience=Patience(0.002, 0.004)).stopped is None
+    assert counts(made) == Counts(delivered=40)
+    assert Counter(number(got) for got in server.got[:30]) == Counter(range(30))
+    assert_in_order(server, keys(40, of=30))
+
+
+def test_an_event_alone_without_a_verdict_is_sent_five_times_in_a_call_then_once_a_call_and_ends_as_unknown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, wall = bench(tmp_path, keys(1)), time.time()
+    with serving(lambda _: Reply(500, accepts=True)) as server:
+        for call, sent in enumerate([5, 6, 7, 8]):
+            monkeypatch.setattr(time, "time", lambda call=call: wall + call * 23_000)
+            result = run(made, server, patience=Patience(0.001, 0.002))
+            assert result.stopped is not None
+            assert (result.stopped.exit, len(server.got)) == (Exit.AGAIN, sent)
+            assert "nothing got through" in result.stopped.reason
+            assert "may make a copy" in result.stopped.hint
+        monkeypatch.setattr(time, "time", lambda: wall + 87_000)
+        assert run(made, server, patience=Patience(0.001, 0.002)).stopped is None
+        assert run(made, server).requests == 0
+    assert counts(made) == Counts(unknown=1)
+    assert len(server.got) == 9
+    assert row(made).resent == 8
+
+
+def test_the_last_event_without_a_verdict_does_not_go_on_when_all_others_are_delivered(tmp_path: Path) -> None:
+    made = bench(tmp_path, keys(30))
+    with serving(lambda got: Reply(500) if number(got) == 29 else OK) as server:
+        result = run(made, server, patience=Patience(0.001, 0.002))
+    assert result.stopped is not None
+    assert result.stopped.exit is Exit.AGAIN
+    assert sum(number(got) == 29 for got in server.got) == 5
+    assert counts(made) == Counts(delivered=29, unknown=1)
+
+
+def test_events_that_rest_go_on_in_the_same_call_once_something_gets_through(tmp_path: Path) -> None:
+    made = bench(tmp_path, keys(9, of=3))
+    with serving(lambda got: Reply(500, accepts=False) if got.number < 14 else OK) as server:
+        assert run(made, server, patience=Patience(0.001, 0.002)).stopped is None
+    assert counts(made) == Counts(delivered=9)
+    assert max(Counter(map(number, server.got)).values()) == 6
+    assert_in_order(server, keys(9, of=3))
 
 
 def test_the_last_event_is_a_dead_letter_after_twenty_calls_and_a_day(

@@ -135,6 +135,18 @@ def a_second_holds(limit: int) -> Accepts:
     return accepts
 
 
+def a_bucket(rate: float, holds: float) -> Accepts:
+    """A server with a bucket of so many requests, which fills again at a rate."""
+    state = [0.0, holds]  # when it was looked at last, how many it held then
+
+    def accepts(at: float, _: random.Random) -> bool:
+        held = min(holds, state[1] + max(0.0, at - state[0]) * rate)
+        state[:] = max(at, state[0]), held - (held >= 1)
+        return held >= 1
+
+    return accepts
+
+
 def by_chance(share: float) -> Accepts:
     return lambda _, chance: chance.random() >= share
 
@@ -165,6 +177,24 @@ def test_the_limit_of_a_server_is_used_and_few_are_refused(asked: float, part: f
     assert len(it.passed) >= 0.85 * limit * 30
     assert it.share() <= 0.08
     assert most_within(it.left, 1.0) <= asked + 1
+
+
+@pytest.mark.parametrize("pause", [None, 1.0])
+@pytest.mark.parametrize("holds", [10, 150])
+def test_the_limit_of_a_bucket_is_used_and_few_are_refused(holds: int, pause: float | None) -> None:
+    it = Simulated(300, a_bucket(150, holds), pause=pause)
+    assert len(it.passed) >= 0.85 * 150 * 30
+    assert it.share() <= 0.08
+
+
+@pytest.mark.parametrize("pause", [None, 1.0])
+@pytest.mark.parametrize("accepts", [lambda: a_second_holds(50), lambda: a_bucket(50, 5)], ids=["second", "bucket"])
+def test_a_limit_far_below_the_asked_rate_is_found_and_used(
+    accepts: Callable[[], Accepts], pause: float | None
+) -> None:
+    it = Simulated(350, accepts(), seconds=120, pause=pause)
+    assert len(it.passed) >= 0.9 * 50 * 120
+    assert it.share() <= 0.05
 
 
 def test_refusals_that_have_nothing_to_do_with_the_rate_do_not_bring_it_down() -> None:
@@ -205,12 +235,20 @@ def test_a_retry_after_pauses_nothing_else_while_refusals_are_few() -> None:
     assert pace.rate == 100
 
 
+def test_a_server_that_is_away_and_asks_for_pauses_says_nothing_of_the_rate() -> None:
+    steering = Steering(64, 0.0)
+    for n in range(1, 100):
+        steering.answered(n / 10, refused=True)
+        steering.told(n / 10, n / 10)
+    assert steering.rate == 64
+
+
 def test_refusals_never_bring_the_rate_to_nothing() -> None:
     steering = Steering(64, 0.0)
     for n in range(1, 1000):
-        steering.answered(n / 10, refused=True)
+        steering.answered(n / 10, refused=n % 2 == 0)
         steering.told(n / 10, n / 10)
-    assert steering.rate == 0.5
+    assert 0.5 <= steering.rate <= 1.0
 
 
 def test_requests_that_wait_for_their_connections_count_as_leaving_now() -> None:
