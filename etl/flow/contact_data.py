@@ -7,54 +7,15 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-import duckdb
-
 from etl.job.models import Job
-from etl.mapping.expression import paths_in
+from etl.mapping.contact_paths import contact_paths
 from etl.mapping.names import Names
 from etl.masking import Known, masked, masked_id
-from etl.sql import folded
 from etl.tables import LOCATORS
-
-Path = tuple[str, ...]
 
 #: What clickreplay itself calls contact data: in a body, and among the values that a line was mapped to.
 _OURS = frozenset({"keyvalue", "key", "key_value", *(name.lower() for name in LOCATORS)})
 _DELIMITERS = ",;\t|"
-
-
-def contact_paths(job: Job) -> frozenset[Path]:
-    """Return the columns that the job's contacts come from, each with the fields taken of it.
-
-    Names of `let` stand for what they are made of, a lookup for the column that finds its row, `item` for its list.
-    """
-    rules = [(rule.contact or {}, rule.key_value, rule.part_each) for rule in job.events]
-    texts = [
-        text for contact, key, _ in [(job.contact, job.key_value, None), *rules] for text in (*contact.values(), key)
-    ]
-    lists = [each for _, _, each in rules if each]
-    let = {folded(name): text for name, text in job.let.items()}
-    lookups = {folded(name): lookup.on for name, lookup in job.lookups.items()}
-    found: set[Path] = set()
-    seen: set[str] = set()
-    left = [text for text in texts if text]
-    with duckdb.connect(":memory:") as connection:
-        while left:
-            text = left.pop()
-            if text in seen:
-                continue
-            seen.add(text)
-            for path in paths_in(text, connection):
-                name = folded(path[0])
-                if name == "item":
-                    left += lists
-                elif name in lookups:
-                    left.append(lookups[name])
-                elif name in let:
-                    left.append(let[name])
-                else:
-                    found.add(tuple(part for part in path if part))
-    return frozenset(found)
 
 
 class ContactData:
@@ -108,7 +69,7 @@ class ContactData:
         return delimiter.join(masked_id(f) if n in near and f.strip() else f for n, f in enumerate(fields))
 
 
-def _hide(value: Any, fields: Path, known: list[str]) -> Any:
+def _hide(value: Any, fields: tuple[str, ...], known: list[str]) -> Any:
     """Return a value with the scalars at `fields` of it hidden; all of them where the path ends."""
     if isinstance(value, list):
         return [_hide(one, fields, known) for one in value]

@@ -7,6 +7,7 @@ its place stays with it, whatever the function does to the order.
 from __future__ import annotations
 
 import importlib.util
+import re
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +18,14 @@ import pyarrow as pa
 
 from etl.errors import JobError
 from etl.job.models import Job
+from etl.mapping.contact_paths import contact_paths
+from etl.mapping.names import Names
+from etl.masking import Known, masked
 from etl.tables import PLACE, RULES, is_open, opened
+
+_LONGEST = 1_000  # characters of an error that are told
+#: What an error may quote: a text in quotes, and each word.
+_WORDS = re.compile(r"""(?<!\w)'([^']*)'|"([^"]*)"|([^\s'",;:()\[\]{}]+)""")
 
 Frames = Callable[[pd.DataFrame], pd.DataFrame]
 
@@ -31,6 +39,7 @@ class Transform:
     def __init__(self, job: Job, columns: pa.Schema) -> None:
         self._file, self._name = transform_of(job)
         self._function = _load(self._file, self._name)
+        self._contacts = frozenset(path[0] for path in contact_paths(job))
         self._types = {field.name: field.type for field in columns}
         # What comes out is known from no rows at all: so it is the same for every batch.
         out = self._call(_frame(columns.empty_table()))
@@ -75,7 +84,7 @@ class Transform:
             array = pa.Array.from_pandas(series, type=field.type)
         except (pa.ArrowException, TypeError, ValueError) as error:
             raise self._mistake(
-                f"column {field.name!r} holds something else than {field.type}: {error}",
+                f"column {field.name!r} holds something else than {field.type}: {self._told(error, series.to_frame(), made=True)}",
                 "convert it in the function, astype(str) say",
             ) from error
         return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
@@ -85,12 +94,27 @@ class Transform:
             out = self._function(frame)
         except Exception as error:
             raise self._mistake(
-                f"{_line_of(error, self._file)}{type(error).__name__}: {error}",
+                f"{_line_of(error, self._file)}{type(error).__name__}: {self._told(error, frame)}",
                 "it is called with each batch of rows, and first with none; a column of text is a pandas string",
             ) from error
         if not isinstance(out, pd.DataFrame):
             raise self._mistake(f"it gives back {type(out).__name__}, not a DataFrame", "end it with `return frame`")
         return out
+
+    def _told(self, error: Exception, frame: pd.DataFrame, *, made: bool = False) -> str:
+        """Return what an error says, without contact data of `frame`: the rows that came in, or (`made`) a column that came out.
+
+        Where a column of contacts is made by the function itself, any column that came in may be what it is made of.
+        """
+        said = str(error)[:_LONGEST]
+        names = Names(map(str, frame.columns))
+        found = [names.find(name) for name in self._contacts]
+        columns = [name for name in found if name is not None]
+        if None in found and not made:
+            columns = list(names.columns)
+        words = {word for pair in _WORDS.findall(said) for word in pair if word}
+        held = (frame[name].astype(str) for name in columns if name in frame.columns)
+        return masked(said, Known(value for column in held for value in column[column.isin(words)].unique()))
 
     def _mistake(self, what: str, hint: str) -> JobError:
         return JobError(f"transform {self._file.name}:{self._name}: {what}", hint=hint)

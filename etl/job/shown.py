@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from etl.address import masked_address
+from etl.masking import masked
 
-_EMAIL = re.compile(r"([A-Za-z0-9._%+-])[A-Za-z0-9._%+-]*@(?=[A-Za-z0-9-]+\.)")
 _LONGEST = 60
+_LOOKED_AT = 1000
 
 
 def shown(value: object) -> str:
@@ -20,5 +20,5 @@ def shown(value: object) -> str:
     if isinstance(value, list | tuple):
         return "a list"
     text = str(value).lower() if isinstance(value, bool) else str(value)
-    text = _EMAIL.sub(r"\1***@", masked_address(text.replace("\n", " ")))
+    text = masked(masked_address(text[:_LOOKED_AT].replace("\n", " ")))
     return f"`{text if len(text) <= _LONGEST else text[: _LONGEST - 1] + '…'}`"

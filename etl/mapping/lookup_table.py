@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -18,6 +17,7 @@ from etl.job.shown import shown
 from etl.mapping import instants
 from etl.mapping.blank import blank_to_null
 from etl.mapping.lookups import INPUT, KEY, TIME, VALUE, WRONG, TableProgram
+from etl.masking import masked_id
 from etl.sql import fetch, quote
 from etl.tables import FILE, PLACE, ROW
 
@@ -27,7 +27,6 @@ LIMIT = 256 << 20
 Ints = npt.NDArray[np.int64]
 
 _NUMBER = "n"
-_PHONE = re.compile(r"\+?\d[\d\s().-]{6,}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +213,9 @@ def _twice(program: TableProgram, given: LookupInput, rows: pa.Table, first: int
     else:
         what, hint = "stands twice at one time", f"say which one counts: `{at}.keep: first` or `last`"
     places = f"{_place(given, rows, first)} and {_place(given, rows, again)}"
-    return InputError(f"lookup {program.name}: the key {_masked(rows[KEY][again].as_py())} {what}: {places}", hint=hint)
+    return InputError(
+        f"lookup {program.name}: the key {_told(program, rows[KEY][again].as_py())} {what}: {places}", hint=hint
+    )
 
 
 def _too_large(program: TableProgram) -> InputError:
@@ -228,7 +229,6 @@ def _place(given: LookupInput, rows: pa.Table, row: int) -> str:
     return f"{given.files[rows[FILE][row].as_py()]}:{rows[ROW][row].as_py()}"
 
 
-def _masked(key: object) -> str:
-    """Return a key for a message; of what may be a phone number its start alone, e-mails are masked by `shown`."""
-    text = str(key)
-    return f"`{text[:3]}…`" if _PHONE.fullmatch(text.strip()) else shown(text)
+def _told(program: TableProgram, key: object) -> str:
+    """Return a key for a message: the places beside it tell the row, so of a person's id only what its owner knows again."""
+    return f"`{masked_id(str(key))}`" if program.personal else shown(str(key))

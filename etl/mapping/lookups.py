@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import duckdb
 import pyarrow as pa
@@ -13,6 +13,7 @@ from etl.mapping import instants, kinds
 from etl.mapping.binding import FALSE, Binder
 from etl.mapping.blank import present
 from etl.mapping.columns import Columns, mentioned, untyped
+from etl.mapping.contact_paths import contact_paths
 from etl.mapping.expression import Expression, Scope, names_a_field, paths_in, scope_of
 from etl.mapping.layers import Layers
 from etl.mapping.names import Names
@@ -36,6 +37,7 @@ class TableProgram:
     kind: str  # the type of the key
     partner: pa.DataType  # a struct of the columns that the job's expressions name
     known: pa.Field | None  # all its columns, where its rows have keys of their own
+    personal: bool  # its key is what a contact comes from
 
     @property
     def placeholders(self) -> tuple[pa.Field, pa.Field]:
@@ -67,6 +69,7 @@ def compile_tables(
     `texts` are all expressions over the rows: only what they name of a lookup is kept.
     """
     paths = {path for text in texts.values() for path in paths_in(text, connection)}
+    personal = {folded(path[0]) for path in contact_paths(job, connection)}
     programs = []
     for name, lookup in job.lookups.items():
         own = Binder(job, connection, f"lookups.{name}", new=new)
@@ -76,7 +79,9 @@ def compile_tables(
         names = scope.columns
         fields = _fields(names, [path[1:] for path in paths if folded(path[0]) == folded(name)])
         connection.register(INPUT, pa.schema([*PLACE, *schemas[name]]).empty_table())
-        programs.append(_compile(job, name, lookup, scope, fields, own, connection))
+        program = _compile(job, name, lookup, scope, fields, own, connection)
+        asked = {folded(path[0]) for path in paths_in(lookup.on, connection)}
+        programs.append(replace(program, personal=bool(asked & personal)))
         bind.mistakes += own.mistakes
         bind.absent |= dict.fromkeys(f"{name}.{path}" for path in own.absent)
     return programs
@@ -135,7 +140,7 @@ def _compile(
     statement = f"SELECT {places}, {listed} FROM ({whole.sql}) WHERE {kept}"
     partner = fetch(connection, statement).schema.field(VALUE).type
     known = pa.field(name, pa.struct(list(scope.fields.values()))) if scope.open else None
-    return TableProgram(name, lookup, scope.columns, columns.used, statement, kind, partner, known)
+    return TableProgram(name, lookup, scope.columns, columns.used, statement, kind, partner, known, personal=True)
 
 
 def _wrong(layers: Layers, parts: Mapping[str, Expression], columns: Columns) -> str:

@@ -111,3 +111,21 @@ def test_its_code_is_part_of_the_mapping(tmp_path: Path) -> None:
         (tmp_path / "clean.py").write_text(code)
         hashes.add(mapping_hash(job))
     assert len(hashes) == 2
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ('rows["user"].astype(str).map(int)\n    return rows', "***17"),
+        ('rows["price"].astype(str).map({}.__getitem__)\n    return rows', "'12,5'"),
+        ('raise ValueError(f"cannot use {list(rows.user)[0]} of ann@shop")', "cannot use ***17 of a***@***"),
+        ('return rows.assign(n=rows["missing"])', "'missing'"),
+    ],
+)
+def test_its_errors_show_no_contact_and_what_else_is_wrong(tmp_path: Path, body: str, told: str) -> None:
+    rows = [{**ROWS[0], "user": "cust-0017", "price": "12,5"}]
+    with pytest.raises(JobError) as error:
+        with_code(tmp_path, f"def clean(rows):\n    if not len(rows):\n        return rows\n    {body}", rows=rows)
+    assert told in error.value.message
+    assert "cust" not in error.value.message
+    assert "clean.py:clean: line " in error.value.message
