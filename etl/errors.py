@@ -89,6 +89,10 @@ class AgainError(ClickreplayError):
     exit = Exit.AGAIN
 
 
+class BusyError(AgainError):
+    """Another call of this job is at work (exit 75)."""
+
+
 class RefusedError(ClickreplayError):
     """Credentials, account or endpoint were refused (exit 77)."""
 

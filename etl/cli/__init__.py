@@ -6,12 +6,13 @@ Errors become words and an exit code here and nowhere else.
 from __future__ import annotations
 
 import sys
-import traceback
 from importlib import import_module
 
 import click
 
 from etl import __version__
+from etl.cli.answer import Answer
+from etl.cli.usage import unknown_command
 from etl.errors import ClickreplayError, Exit
 from etl.output import outlets
 
@@ -38,6 +39,13 @@ class _Commands(click.Group):
         command: click.Command = getattr(import_module(_COMMANDS[name][0]), name)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in _COMMANDS and not args[0].startswith("-"):
+            raise unknown_command(args[0], ctx, list(_COMMANDS))
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, _: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, words) for name, (_, words) in _COMMANDS.items()])
@@ -51,27 +59,23 @@ def cli() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with its code: errors of an analyst as words, ours with their stack (exit 1)."""
+    given = sys.argv[1:] if arguments is None else arguments
     with outlets():
-        code = _code_of(arguments)
+        answer = Answer(given)
+        with answer.alone_on_stdout():
+            code = _code_of(given, answer)
     sys.exit(code)
 
 
-def _code_of(arguments: list[str] | None) -> int:
+def _code_of(arguments: list[str], answer: Answer) -> int:
     try:
-        code = cli.main(args=arguments, prog_name="clickreplay", standalone_mode=False)
+        code = cli.main(args=arguments, prog_name="clickreplay", standalone_mode=False, obj=answer)
     except click.ClickException as error:
-        error.show()
-        return int(Exit.USAGE)
+        return answer.misused(error)
     except (click.Abort, KeyboardInterrupt):
-        return int(Exit.AGAIN)
+        return answer.interrupted()
     except ClickreplayError as error:
-        click.echo(f"error: {error}", err=True)
-        return int(error.exit)
-    except Exception:
-        traceback.print_exc()
-        click.echo(
-            "error: this is a bug of clickreplay, not yours; nothing was sent twice, run the same command again to go on",
-            err=True,
-        )
-        return int(Exit.BUG)
+        return answer.failed(error)
+    except Exception as error:
+        return answer.broken(error)
     return code if isinstance(code, int) else int(Exit.OK)

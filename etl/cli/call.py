@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-import json
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
-from etl.cli.json_log import JsonLog
+from etl.cli.answer import answer
 from etl.cli.metrics import MetricsFile, job_unread
 from etl.cli.options import only_of, refuse_contradictions
 from etl.cli.progress import shown_progress
+from etl.delivery.post import Progress as Posting
 from etl.delivery.post import StopFlag
-from etl.errors import ClickreplayError, Exit
+from etl.errors import BusyError, ClickreplayError, Exit
 from etl.flow.breakable import end_process
 from etl.flow.days import DaysCaller
 from etl.flow.plan import Choice
+from etl.flow.progress import DaysProgress
 from etl.flow.run import Caller, Options, Talk
 from etl.job.days import Asked, days_of
 from etl.job.read import read_job
 from etl.report.days import DaysSummary, days_to_text
 from etl.report.summary import Summary, to_text
-
-_T = TypeVar("_T")
 
 
 def call(
@@ -36,55 +36,14 @@ def call(
     only: str | None,
     sample: int | None,
     *,
-    as_json: bool,
-    as_log: bool,
     metrics_file: Path | None,
     posts: bool,
     **options: Any,
 ) -> int:
-    """Plan or run a job and print its summary; return the exit code. With `as_json` an error is an object on stdout too."""
-    return answered(
-        lambda: _call(
-            job_file, overrides, asked, only, sample, as_json, as_log, metrics_file, posts=posts, options=options
-        ),
-        as_json=as_json,
-        log=JsonLog(job_file.stem) if as_log else None,
-    )
-
-
-def answered(call: Callable[[], int], *, as_json: bool, log: JsonLog | None = None) -> int:
-    """Return what a call returns; with `as_json` an error is an object on stdout too, with `log` a line there and no words."""
-    try:
-        return call()
-    except ClickreplayError as error:
-        _tell(error, as_json=as_json, log=log)
-        if log is not None:
-            return int(error.exit)
-        raise
-
-
-def _tell(error: ClickreplayError, *, as_json: bool, log: JsonLog | None) -> None:
-    """Tell an error as an object on stdout, or as a line of the log."""
-    if as_json:
-        stopped = {"reason": error.message, "resume_at": None, "hint": error.hint}
-        click.echo(json.dumps({"guard": getattr(error, "guard", None), "stopped": stopped, "exit": int(error.exit)}))
+    """Plan or run a job and print its summary; return the exit code."""
+    log = answer().log
     if log is not None:
-        log.failed(error)
-
-
-def _call(
-    job_file: Path,
-    overrides: tuple[str, ...],
-    asked: Asked,
-    only: str | None,
-    sample: int | None,
-    as_json: bool,
-    as_log: bool,
-    metrics_file: Path | None,
-    *,
-    posts: bool,
-    options: dict[str, Any],
-) -> int:
+        log.of(job_file.stem)
     try:
         refuse_contradictions(options, posts=posts)
         job = read_job(job_file, overrides)
@@ -93,6 +52,9 @@ def _call(
         if metrics_file is not None:
             job_unread(metrics_file, job_file.stem, error.exit)
         raise
+    if log is not None:
+        log.of(job.job)
+        log.begun(None, str(days[-1]) if len(days) == 1 else None)
     choice = Choice(days[-1] if days else None, only_of(only), sample)
 
     def made(talk: Talk, stop: StopFlag) -> Summary | DaysSummary:
@@ -102,12 +64,13 @@ def _call(
         caller = Caller(job, choice, Options(**options), talk, stop)
         return caller.run() if posts else caller.plan()
 
-    log = JsonLog(job.job) if as_log else None
     if metrics_file is None:
-        return posted(made, as_json=as_json, log=log)
+        return posted(made)
     metrics = MetricsFile(metrics_file, job)
     try:
-        return posted(made, as_json=as_json, log=log, metrics=metrics)
+        return posted(made, metrics)
+    except BusyError:
+        raise  # the file is about the call that is at work
     except ClickreplayError as error:
         metrics.failed(error.exit)
         raise
@@ -116,41 +79,58 @@ def _call(
         raise
 
 
-def posted(
-    make: Callable[[Talk, StopFlag], Summary | DaysSummary],
-    *,
-    as_json: bool,
-    log: JsonLog | None = None,
-    metrics: MetricsFile | None = None,
-) -> int:
+def posted(make: Callable[[Talk, StopFlag], Summary | DaysSummary], metrics: MetricsFile | None = None) -> int:
     """Make a plan or run with its progress shown and signals turned into a drain; print its summary; return the exit code."""
     stop = StopFlag()
+    told = answer()
+    log = told.log
+
+    def end(error: ClickreplayError) -> None:
+        if metrics is not None:
+            metrics.failed(error.exit)
+        end_process(told.failed(error))
+
     summary: Summary | DaysSummary
     with shown_progress() if log is None else nullcontext(log) as progress, _drained_by_signals(stop):
-        posting = progress.posting if metrics is None else _both(progress.posting, metrics.posting)
-        days = progress.days if metrics is None else _both(progress.days, metrics.days)
-        begun = (lambda *_: None) if log is None else log.begun
-
-        def end(error: ClickreplayError) -> None:
-            if metrics is not None:
-                metrics.failed(error.exit)
-            _tell(error, as_json=as_json, log=log)
-            if log is None:
-                click.echo(f"error: {error}", err=True)
-            end_process(int(error.exit))
-
-        summary = make(Talk(progress.planning, posting, progress.say, days, begun, end), stop)
+        talk = Talk(progress.planning, progress.posting, progress.say, progress.days, end=end)
+        if log is not None:
+            talk = replace(talk, begun=log.begun)
+        if metrics is not None:
+            talk = _measured(talk, metrics)
+        summary = make(talk, stop)
     if metrics is not None:
         metrics.ended(summary)
-    if as_json:
-        click.echo(json.dumps(summary.to_json()))
+    if told.as_json:
+        told.give(summary.to_json())
     if log is not None:
         for note in _notes(summary):
             log.say(note)
         log.ended(summary.to_json())
     else:
-        click.echo(days_to_text(summary) if isinstance(summary, DaysSummary) else to_text(summary), err=as_json)
+        click.echo(days_to_text(summary) if isinstance(summary, DaysSummary) else to_text(summary))
     return int(summary.exit)
+
+
+def _measured(talk: Talk, metrics: MetricsFile) -> Talk:
+    """Tell the metrics too. They begin when the call has its turn: until then they are those of the call that is at work."""
+
+    def planning(doing: str, rows: int) -> None:
+        metrics.begin()
+        talk.planning(doing, rows)
+
+    def posting(progress: Posting) -> None:
+        metrics.posting(progress)
+        talk.posting(progress)
+
+    def days(progress: DaysProgress) -> None:
+        metrics.days(progress)
+        talk.days(progress)
+
+    def begun(run: str | None, date: str | None) -> None:
+        metrics.begin()
+        talk.begun(run, date)
+
+    return replace(talk, planning=planning, posting=posting, days=days, begun=begun)
 
 
 def _notes(summary: Summary | DaysSummary) -> list[str]:
@@ -158,14 +138,6 @@ def _notes(summary: Summary | DaysSummary) -> list[str]:
     last = (*summary.earlier, *summary.days) if isinstance(summary, DaysSummary) else (summary,)
     said = [note for one in last for run in (*one.earlier, one) for note in run.notes]
     return list(dict.fromkeys([*said, *(str(one) for one in summary.unfinished)]))
-
-
-def _both(one: Callable[[_T], None], other: Callable[[_T], None]) -> Callable[[_T], None]:
-    def told(progress: _T) -> None:
-        one(progress)
-        other(progress)
-
-    return told
 
 
 @contextmanager

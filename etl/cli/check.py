@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from datetime import date
 from pathlib import Path
 
 import click
 
+from etl.cli.answer import answer, listed
 from etl.cli.options import DATE, JOB, JSON, SET, options
 from etl.errors import Exit, InputError
 from etl.job.models import Job
@@ -34,9 +34,9 @@ def check(job_file: Path, overrides: tuple[str, ...], day: str | None, as_json: 
         mistakes = found
     code = Exit.USAGE if mistakes is not None else Exit.OK if unread is None else Exit.INPUT
     if as_json:
-        listed = [{"line": m.line, "key": m.key, "message": m.message} for m in mistakes.mistakes] if mistakes else []
+        all_of_them = listed(mistakes) if mistakes else []
         told = None if unread is None else {"reason": unread.message, "resume_at": None, "hint": unread.hint}
-        click.echo(json.dumps({"job": str(job_file), "mistakes": listed, "stopped": told, "exit": int(code)}))
+        answer().give({"job": str(job_file), "mistakes": all_of_them, "stopped": told, "exit": int(code)})
     elif mistakes is not None:
         click.echo(str(mistakes), err=True)
     else:

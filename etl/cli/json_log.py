@@ -7,12 +7,14 @@ import logging
 import sys
 import time
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from etl.delivery.post import Progress as Posting
-from etl.errors import ClickreplayError
-from etl.flow.progress import DaysProgress
+from etl.errors import Exit
 from etl.output import Outlet
+
+if TYPE_CHECKING:
+    from etl.delivery.post import Progress as Posting
+    from etl.flow.progress import DaysProgress
 
 _EVERY = 60.0  # seconds
 
@@ -41,13 +43,17 @@ class _Lines(logging.Formatter):
 class JsonLog:
     """What a call tells, as lines of JSON: progress once a minute at most."""
 
-    def __init__(self, job: str) -> None:
-        self._context: dict[str, Any] = {"job": job, "run": None, "date": None}
+    def __init__(self) -> None:
+        self._context: dict[str, Any] = {"job": None, "run": None, "date": None}
         handler = logging.StreamHandler(sys.stderr)
         handler.setFormatter(_Lines(self._context))
         self._logger = logging.Logger("clickreplay")
         self._logger.addHandler(handler)
         self._last = time.monotonic()
+
+    def of(self, job: str) -> None:
+        """From now on it is about this job: its file's name until that is read."""
+        self._context.update(job=job)
 
     def begun(self, run: str | None, date: str | None) -> None:
         """From now on it is about this run and this date."""
@@ -76,9 +82,14 @@ class JsonLog:
         """The summary, as the last line."""
         self._log(logging.INFO if summary["exit"] == 0 else logging.WARNING, "ended", summary=summary)
 
-    def failed(self, error: ClickreplayError) -> None:
+    def failed(self, message: str, hint: str | None, code: Exit) -> None:
         """An error in the place of a summary."""
-        self._log(logging.ERROR, error.message, hint=error.hint, exit=int(error.exit))
+        self._log(logging.ERROR, message, hint=hint, exit=int(code))
+
+    def broken(self, message: str, error: Exception) -> None:
+        """A bug, with its stack in the same line."""
+        fields = {"fields": {"hint": None, "exit": int(Exit.BUG)}}
+        self._logger.error("%s", message, exc_info=error, extra=fields)
 
     def _progress(self, doing: str, **fields: object) -> None:
         now = time.monotonic()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from pathlib import Path
 
@@ -45,15 +46,23 @@ class MetricsFile:
             self._labels = labels_in(before, "running") or {"job": job}
         else:
             self._labels = {"job": job.job, "destination": str(destination_of(job))}
-        self._success, self._code = value_in(before, "last_success_timestamp_seconds"), value_in(before, "exit_code")
-        self._last = 0.0
+        self._success = value_in(before, "last_success_timestamp_seconds") or 0.0
+        self._code = value_in(before, "exit_code")
+        now = time.time()
+        self._first = value_in(before, "first_call_timestamp_seconds") or now
+        self._last, self._begun = 0.0, False
         try:
-            self._write([Sample("running", 1), *self._known()])
+            tempfile.TemporaryFile(dir=path.parent).close()
         except OSError as error:
             raise JobError(
                 f"--metrics-file: {path} cannot be written: {error.strerror}",
                 hint="name a file in a folder that is there",
             ) from error
+
+    def begin(self) -> None:
+        """Note that the call is at work, once: it has its turn."""
+        if not self._begun:
+            self._try([Sample("running", 1), *self._known()])
 
     def posting(self, progress: Posting) -> None:
         """Note how far the posting is, four times a minute at most."""
@@ -78,14 +87,21 @@ class MetricsFile:
         total = summary.total if isinstance(summary, DaysSummary) else summary
         verdicts = {name: getattr(total, name) for name in ("delivered", "rejected", "unknown", "pending")}
         counts = books_samples(total.books, verdicts, total.requests, total.resent, total.seconds)
-        self._try([*counts, *end_samples(summary.exit, time.time(), self._success)])
+        self._try([*counts, *self._end(summary.exit)])
 
     def failed(self, code: Exit) -> None:
         """Note the code of a call that has no books."""
-        self._try(end_samples(code, time.time(), self._success))
+        self._try(self._end(code))
+
+    def _end(self, code: Exit) -> list[Sample]:
+        return end_samples(code, time.time(), self._success, self._first)
 
     def _known(self) -> list[Sample]:
-        known = {"last_success_timestamp_seconds": self._success, "exit_code": self._code}
+        known = {
+            "first_call_timestamp_seconds": self._first,
+            "last_success_timestamp_seconds": self._success,
+            "exit_code": self._code,
+        }
         return [Sample(name, value) for name, value in known.items() if value is not None]
 
     def _try(self, samples: list[Sample]) -> None:
@@ -95,7 +111,7 @@ class MetricsFile:
             click.echo(f"warning: --metrics-file: {self._path} cannot be written: {error.strerror}", err=True)
 
     def _write(self, samples: list[Sample]) -> None:
-        self._last = time.monotonic()
+        self._last, self._begun = time.monotonic(), True
         # The collector reads *.prom only, so it never sees the part; it runs as another user, so all may read.
         with replaced(self._path, PUBLIC) as part:
             part.write_text(render(samples, self._labels), "utf-8")

@@ -41,8 +41,8 @@ def plan(
     state: Path | None,
     require_state: bool,
     new_state: bool,
-    as_json: bool,
-    log_format: str,
+    as_json: bool,  # noqa: ARG001 - `Answer` has read it, and the next one
+    log_format: str,  # noqa: ARG001
     metrics_file: Path | None,
 ) -> int:
     """Read the inputs of JOB and write the outbox that `run` posts; exit with 5 where `run` would be stopped by a guard.
@@ -56,8 +56,6 @@ def plan(
         Asked(day, last, since, until),
         only,
         sample,
-        as_json=as_json,
-        as_log=log_format == "json",
         metrics_file=metrics_file,
         posts=False,
         state=state,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import cast
 
 import click
 
+from etl.cli.answer import answer
 from etl.cli.options import JOB, JSON, SET, STATE, options
 from etl.errors import JobError
 from etl.flow.purge import purge_contacts, purge_old
@@ -58,8 +58,8 @@ def purge(
     else:
         found = purge_old(job, state, _age(older_than) if older_than is not None else job.keep, dry_run=dry_run)
     if as_json:
-        click.echo(json.dumps(found.to_json()))
-    click.echo(found.to_text(), err=as_json)
+        answer().give(found.to_json() | {"exit": 0})
+    click.echo(found.to_text())
     return 0
 
 

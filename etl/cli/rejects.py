@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
-from etl.cli.call import answered, posted
+from etl.cli.answer import answer
+from etl.cli.call import posted
 from etl.cli.options import JOB, JSON, SET, STATE, options
 from etl.delivery.checkpoint import State
 from etl.errors import JobError
@@ -65,34 +65,28 @@ def rejects(
     --export writes the rows; mend them in that file, delete those that you give up, and --replay posts it as a run of its own. An
     interrupted replay goes on with the same command.
     """
-
-    def work() -> int:
-        _refuse_together(dead_letters, unknown, export_to, replay_from, resend)
-        job = read_job(job_file, overrides)
-        date = None if day is None else parse_date(day, job.time.zone if job.time else "UTC")
-        if run_id is not None and day is not None:
-            raise JobError("--run and --date exclude each other", hint="a run has one date: say --run alone")
-        if replay_from is not None:
-            of = run_to_replay(job, state, replay_from, run_id)
-            return posted(
-                lambda talk, stop: Replayer(job, of, replay_from, Options(state=state, limit=limit), talk, stop).run(),
-                as_json=as_json,
-            )
-        if resend:
-            of = run_named(job, state, run_id, date)
-            which = State.UNKNOWN if unknown else State.REJECTED
-            return posted(
-                lambda talk, stop: Resender(job, of, which, Options(state=state, limit=limit), talk, stop).run(),
-                as_json=as_json,
-            )
-        asked = Asked(run_id, date, quarantine=not (dead_letters or unknown), dead=not unknown, unknown=unknown)
-        found = look(job, state, asked, export_to)
-        if as_json:
-            click.echo(json.dumps(found.to_json()))
-        click.echo(to_text(found), err=as_json)
-        return 0
-
-    return answered(work, as_json=as_json)
+    _refuse_together(dead_letters, unknown, export_to, replay_from, resend)
+    job = read_job(job_file, overrides)
+    date = None if day is None else parse_date(day, job.time.zone if job.time else "UTC")
+    if run_id is not None and day is not None:
+        raise JobError("--run and --date exclude each other", hint="a run has one date: say --run alone")
+    if replay_from is not None:
+        of = run_to_replay(job, state, replay_from, run_id)
+        return posted(
+            lambda talk, stop: Replayer(job, of, replay_from, Options(state=state, limit=limit), talk, stop).run(),
+        )
+    if resend:
+        of = run_named(job, state, run_id, date)
+        which = State.UNKNOWN if unknown else State.REJECTED
+        return posted(
+            lambda talk, stop: Resender(job, of, which, Options(state=state, limit=limit), talk, stop).run(),
+        )
+    asked = Asked(run_id, date, quarantine=not (dead_letters or unknown), dead=not unknown, unknown=unknown)
+    found = look(job, state, asked, export_to)
+    if as_json:
+        answer().give(found.to_json())
+    click.echo(to_text(found))
+    return 0
 
 
 def _refuse_together(

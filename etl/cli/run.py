@@ -82,8 +82,8 @@ def run(
     state: Path | None,
     require_state: bool,
     new_state: bool,
-    as_json: bool,
-    log_format: str,
+    as_json: bool,  # noqa: ARG001 - `Answer` has read it, and the next one
+    log_format: str,  # noqa: ARG001
     metrics_file: Path | None,
 ) -> int:
     """Post the events of JOB: what earlier calls left first, the oldest date first, then what its inputs hold more.
@@ -98,8 +98,6 @@ def run(
         Asked(day, last, since, until),
         only,
         sample,
-        as_json=as_json,
-        as_log=log_format == "json",
         metrics_file=metrics_file,
         posts=not plan_only,
         state=state,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections import Counter
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from etl.cli.answer import answer
 from etl.cli.options import JSON, SET, STATE, options
 from etl.flow.state import state_folder
 from etl.flow.status import RunStanding, Standing, standings
@@ -29,7 +29,7 @@ def status(job_file: Path | None, overrides: tuple[str, ...], state: Path | None
     """
     found = [standing for folder in _folders(job_file, overrides, state) for standing in standings(folder)]
     if as_json:
-        click.echo(json.dumps({"destinations": [standing.to_json() for standing in found]}))
+        answer().give({"destinations": [standing.to_json() for standing in found], "exit": 0})
     elif not found:
         click.echo("nothing has been planned yet")
     else:

@@ -27,7 +27,7 @@ import duckdb
 import pyarrow as pa
 
 from etl.delivery.serial import OLDER
-from etl.errors import AgainError, GuardError, JobError, StateError
+from etl.errors import BusyError, GuardError, JobError, StateError
 from etl.files import replaced, sync
 from etl.job.models import Job
 
@@ -372,7 +372,7 @@ def storing(place: Place) -> Iterator[None]:
 
 @contextmanager
 def locked(place: Place) -> Iterator[None]:
-    """Hold the destination's lock; raise AgainError while another call holds it. The operating system frees it with the process.
+    """Hold the destination's lock; raise BusyError while another call holds it. The operating system frees it with the process.
 
     Raises StateError where there are no locks: two calls at once would send twice.
     """
@@ -398,7 +398,7 @@ def locked(place: Place) -> Iterator[None]:
                 ),
             ) from error
         if not free:
-            raise AgainError(
+            raise BusyError(
                 f"another call of this job is at work on {place.destination}",
                 hint="`run --wait 5h` waits for it, or for its turn between two days of a range; see `clickreplay status`",
             )

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from etl.address import is_loopback, is_remote
 from etl.job import template
-from etl.job.locators import ALIASES, LOCATORS
+from etl.job.locators import ALIASES, IDENTIFIERS, LOCATORS
 from etl.job.mistakes import near
 from etl.job.section import Fault, raise_all
 from etl.job.shown import shown
@@ -318,6 +318,6 @@ def time_param(value: object) -> str:
     found = _string(text(value), "the name of a parameter such as eventTime")
     if len(found) > PARAM_NAME_MAX:
         raise ValueError(f"the API allows {PARAM_NAME_MAX} characters in the name of a parameter, found {len(found)}")
-    if found.lower() in {locator.lower() for locator in LOCATORS}:
+    if found.lower() in IDENTIFIERS:
         raise ValueError(f"{shown(found)} is a locator; expected a name such as eventTime")
     return found

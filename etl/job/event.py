@@ -8,14 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from etl.job.locators import LOCATORS
+from etl.job.locators import IDENTIFIERS
 from etl.job.mistakes import near
 from etl.job.section import Fault
 from etl.job.shown import shown
 from schemas import TYPES, EventType
 from schemas.contact import PARAM_NAME_MAX
 
-#: Keys that only types of several lines take (RULES §4).
+#: Types by which the API keeps a shop's orders.
+ORDERS = ("orderCreated", "orderUpdated", "orderDelivered", "orderCancelled")
+#: Keys that only types of several lines take.
 OF_LINES = ("lines", "cleared", "repeats")
 
 
@@ -72,9 +74,16 @@ def _type_faults(raw: Mapping[str, Any]) -> Iterable[Fault]:
     if not isinstance(kind, str):
         return
     twin = next((name for name in TYPES if name.lower() == kind.lower()), None)
+    order = next((name for name in ORDERS if name.lower() == kind.lower()), None)
     if kind in TYPES:
         if _is_custom(raw):
             yield Fault(("custom",), f"{kind} is one of the API's own types; leave `custom` out")
+    elif order is not None:
+        yield Fault(
+            ("type",),
+            f"{shown(kind)} is a type of the API ({order}: it makes or changes an order in the account); orders cannot be "
+            "sent by this job: leave the rule out, or give your own event another name",
+        )
     elif twin is not None:
         # The API would quietly create a second type beside its own.
         yield Fault(("type",), f"{shown(kind)} differs from the API's type `{twin}` by case only; write {twin}")
@@ -143,15 +152,18 @@ def _params_faults(spec: EventType | None, params: object) -> Iterable[Fault]:
     if not isinstance(params, Mapping):
         return
     own = {key.lower(): key for key in _keys_of(spec) if key not in OF_LINES} if spec else {}
-    locators = {locator.lower() for locator in LOCATORS}
     for name in map(str, params):
         if len(name) > PARAM_NAME_MAX:
             yield Fault(
                 ("params", name),
                 f"the API allows {PARAM_NAME_MAX} characters in the name of a parameter, found {len(name)}",
             )
-        elif name.lower() in locators:
-            yield Fault(("params", name), f"{shown(name)} is a locator; it belongs under `contact`")
+        elif (locator := IDENTIFIERS.get(name.lower())) is not None:
+            yield Fault(
+                ("params", name),
+                f"{shown(name)} is a locator: the API takes a parameter of this name for `{locator}` and may create a contact; "
+                f"write it as `contact: {{{locator}: ...}}`, or give the parameter another name",
+            )
         elif name.lower() in own:
             key = own[name.lower()]
             yield Fault(

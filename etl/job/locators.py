@@ -19,3 +19,20 @@ ALIASES: dict[str, Locator] = {
     "customer_id": "externalCustomerId",
     "token": "pushToken",
 }
+
+#: Names by which the API finds a contact in an event's parameters, in lower case; it reads them without case.
+IDENTIFIERS: dict[str, Locator] = {
+    "contactid": "contactId",
+    "contact_id": "contactId",
+    "contactkey": "contactId",
+    "contact_key": "contactId",
+    "externalcustomerid": "externalCustomerId",
+    "email": "email",
+    "emailaddress": "email",
+    "useremail": "email",
+    "contactemail": "email",
+    "phone": "phone",
+    "sms": "phone",
+    "phonenumber": "phone",
+    "pushtoken": "pushToken",
+}

@@ -48,10 +48,11 @@ class JobMistakes(JobError):  # noqa: N818 - it is named for what it holds
 
         self.path = path
         self.mistakes = tuple(sorted(dict.fromkeys(mistakes), key=by_line))
-        super().__init__("\n".join(f"{place(path, m.line, m.key)}: {m.message}" for m in self.mistakes))
+        told = (f"{place(path, m.line, m.key)}: {m.message}".replace("\n", "\n  ") for m in self.mistakes)
+        super().__init__("\n".join(told))
 
     def __str__(self) -> str:
-        return self.message  # a line a mistake
+        return self.message  # each mistake at the start of its line, where editors look for it
 
 
 def place(path: Path, line: int | None, key: str) -> str:

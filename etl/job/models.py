@@ -257,6 +257,15 @@ class Delivery(Section):
     max_rejected: Share = 0.01
     late_carts: Literal["drop", "send"] = "drop"
 
+    @classmethod
+    def _unknown(cls, key: str, raw: Mapping[str, Any], known: tuple[str, ...]) -> str:
+        if key.lower().replace("-", "_") in ("api_key", "apikey", "key", "token", "password", "secret"):
+            return (
+                "a key never stands in a job file: put it into an environment variable, and name that with `api_key_env` "
+                "(default ESPUTNIK_API_KEY); replace a key that stood here"
+            )
+        return super()._unknown(key, raw, known)
+
     @property
     def sandbox(self) -> bool:
         """True where the events go to the built-in stand-in."""
@@ -312,6 +321,19 @@ class Job(Section):
     @classmethod
     def _shape(cls, raw: dict[str, Any]) -> tuple[dict[str, Any], list[Fault]]:
         return cross.inherit_times(raw), list(cross.job(raw))
+
+    @classmethod
+    def _unknown(cls, key: str, raw: Mapping[str, Any], known: tuple[str, ...]) -> str:
+        sections: dict[str, type[Section]] = {
+            "delivery": Delivery,
+            "source": Source,
+            "ledger": Ledger,
+            "expect": Expect,
+        }
+        owner = next((name for name, section in sections.items() if key in section.model_fields), None)
+        if owner is not None:
+            return f"unknown key; did you mean `{owner}.{key}`? It belongs under `{owner}`"
+        return super()._unknown(key, raw, known)
 
     @property
     def named_filters(self) -> dict[str, str]:

@@ -88,7 +88,9 @@ def duration(value: object) -> object:
         return value
     match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
     seconds = float(match[1]) * _SECONDS[match[2]] if match else math.inf
-    if seconds > _LONGEST_DURATION:
+    if match and seconds > _LONGEST_DURATION:
+        raise ValueError(f"expected at most {_LONGEST_DURATION / 86400:g}d (a century), found {shown(value)}")
+    if not match:
         raise ValueError(f"expected a duration such as 500ms, 30s, 30m, 1h or 3d, found {shown(value)}")
     return timedelta(seconds=seconds)
 

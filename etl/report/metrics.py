@@ -19,7 +19,8 @@ PREFIX = "clickreplay_"
 HELP = {
     "running": "1 while a call is at work.",
     "last_call_timestamp_seconds": "When the last call ended.",
-    "last_success_timestamp_seconds": "When a call last ended with 0 or 3: every event has its verdict.",
+    "first_call_timestamp_seconds": "When the first call began that wrote these metrics.",
+    "last_success_timestamp_seconds": "When a call last ended with 0 or 3: every event has its verdict. 0 before that.",
     "exit_code": "The exit code of the last call that ended.",
     "rows": "Rows that were read.",
     "extra": "Second and later matches of a row.",
@@ -67,11 +68,15 @@ def books_samples(
     ]
 
 
-def end_samples(code: Exit, now: float, last_success: float | None) -> list[Sample]:
-    """Return the samples of a call's end."""
-    success = now if code in (Exit.OK, Exit.PARTIAL) else last_success
-    found = [Sample("running", 0), Sample("last_call_timestamp_seconds", now), Sample("exit_code", int(code))]
-    return found if success is None else [*found, Sample("last_success_timestamp_seconds", success)]
+def end_samples(code: Exit, now: float, last_success: float, first_call: float) -> list[Sample]:
+    """Return the samples of a call's end; `last_success` is 0 where no call has ended well yet."""
+    return [
+        Sample("running", 0),
+        Sample("first_call_timestamp_seconds", first_call),
+        Sample("last_call_timestamp_seconds", now),
+        Sample("exit_code", int(code)),
+        Sample("last_success_timestamp_seconds", now if code in (Exit.OK, Exit.PARTIAL) else last_success),
+    ]
 
 
 def render(samples: Iterable[Sample], labels: Labels) -> str:

@@ -27,9 +27,13 @@ def test_durations_are_a_number_and_a_unit(text, seconds):
     assert job(delivery(timeout=text)).delivery.timeout == timedelta(seconds=seconds)
 
 
-@pytest.mark.parametrize("text", ["30", "0s", "-3s", "3 weeks", "1h30m", "true", "[3s]", "9999999999d", "s"])
+@pytest.mark.parametrize("text", ["30", "0s", "-3s", "3 weeks", "1h30m", "true", "[3s]", "s"])
 def test_what_is_no_duration_says_what_one_is(text):
     assert "expected a duration" in mistakes(delivery(timeout=text))["delivery.timeout"]
+
+
+def test_a_duration_that_is_too_long_says_how_long_one_may_be():
+    assert "expected at most 36500d" in mistakes(delivery(timeout="9999999999d"))["delivery.timeout"]
 
 
 def test_a_pause_and_a_keep_may_be_nothing():
@@ -249,3 +253,13 @@ def test_no_value_at_all_ends_otherwise_than_in_words(value):
             parse(value)
         except ValueError as error:
             assert "found" in str(error) or "write 1%" in str(error)  # noqa: PT017 - some values are fine
+
+
+@pytest.mark.parametrize("name", ["api_key", "apiKey", "api-key", "token"])
+def test_a_key_in_the_job_file_is_told_to_go_into_the_environment(name):
+    assert "put it into an environment variable" in mistakes(delivery(**{name: "abc"}))[f"delivery.{name}"]
+
+
+@pytest.mark.parametrize("key", ["rate", "api_key_env", "delimiter"])
+def test_a_key_without_its_section_is_told_with_it(key):
+    assert f".{key}`" in mistakes(small(**{key: "3"}))[key]
