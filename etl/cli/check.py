@@ -49,6 +49,7 @@ def check(job_file: Path, overrides: tuple[str, ...], day: str | None, as_json: 
 def _check_expressions(job: Job, day: str | None) -> tuple[str, InputError | None]:
     """Check the expressions as far as the inputs are there; return what they were checked against, and why an input could not be read."""
     from etl.flow.inputs import describe, lookup_columns_of
+    from etl.flow.unlike import told_with_columns
     from etl.mapping.program import check_against, check_syntax
 
     # Any day will do for the expressions: what is wrong with them hangs on none.
@@ -69,7 +70,8 @@ def _check_expressions(job: Job, day: str | None) -> tuple[str, InputError | Non
             return _check_json(job, filled), None
         except InputError as error:
             return f"columns not checked: {error.message}", error
-    check_against(job, found.columns, lookups)
+    with told_with_columns(found.source):
+        check_against(job, found.columns, lookups)
     return "; ".join([f"{len(found.columns)} columns", *found.notes]), None
 
 

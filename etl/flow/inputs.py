@@ -108,6 +108,7 @@ class Described:
 
     columns: pa.Schema | None
     notes: tuple[str, ...] = ()
+    source: Source | None = None
 
 
 def describe(job: Job, day: date | None) -> Described:
@@ -126,7 +127,9 @@ def describe(job: Job, day: date | None) -> Described:
             return Described(None, (found.note,))
     source = open_source(settings, job.folder)
     columns = source.schema
-    return Described(Transform(job, columns).schema if job.transform and columns.names else columns, source.notes)
+    return Described(
+        Transform(job, columns).schema if job.transform and columns.names else columns, source.notes, source
+    )
 
 
 def lookup_columns_of(job: Job, day: date | None) -> dict[str, pa.Schema] | None:

@@ -26,6 +26,7 @@ from etl.flow.prepare import Prepared, Preparer
 from etl.flow.senders import Earlier, Plan, in_words
 from etl.flow.side_by_side import side_by_side, worker_count
 from etl.flow.state import Place, number_of, storing
+from etl.flow.unlike import told_with_columns
 from etl.job.fingerprint import mapping_hash
 from etl.job.models import Job
 from etl.job.template import dated
@@ -179,10 +180,11 @@ class _Planner:
         self.first_rows = [source.first_rows_hash(i) for i in range(len(self.files))] if untimed else None
         lookups, contacts = inputs.beside.tables(inputs.source), contact_lists(inputs.beside.contacts)
         job = dated(job, choice.day)
-        self.preparer = Preparer(
-            job, source.schema, self.files, self.first_rows, now, choice.only, lookups, contacts,
-            limited=choice.replay is not None, new=_is_new(checkpoint),
-        )  # fmt: skip
+        with told_with_columns(source):
+            self.preparer = Preparer(
+                job, source.schema, self.files, self.first_rows, now, choice.only, lookups, contacts,
+                limited=choice.replay is not None, new=_is_new(checkpoint),
+            )  # fmt: skip
         self.books.lookups = {name: {"rows": 0, "found": 0} for name in job.lookups}
 
     def run(self) -> Books:

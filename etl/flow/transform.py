@@ -7,6 +7,7 @@ its place stays with it, whatever the function does to the order.
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import re
 import traceback
 from collections.abc import Callable
@@ -21,11 +22,14 @@ from etl.job.models import Job
 from etl.mapping.contact_paths import contact_paths
 from etl.mapping.names import Names
 from etl.masking import Known, masked
+from etl.sql import folded
 from etl.tables import PLACE, RULES, is_open, opened
 
 _LONGEST = 1_000  # characters of an error that are told
 #: What an error may quote: a text in quotes, and each word.
 _WORDS = re.compile(r"""(?<!\w)'([^']*)'|"([^"]*)"|([^\s'",;:()\[\]{}]+)""")
+
+_RESERVED = frozenset(folded(name) for name in (*PLACE.names, RULES))
 
 Frames = Callable[[pd.DataFrame], pd.DataFrame]
 
@@ -99,6 +103,7 @@ class Transform:
             ) from error
         if not isinstance(out, pd.DataFrame):
             raise self._mistake(f"it gives back {type(out).__name__}, not a DataFrame", "end it with `return frame`")
+        self._require_names([str(name) for name in out.columns])
         return out
 
     def _told(self, error: Exception, frame: pd.DataFrame, *, made: bool = False) -> str:
@@ -115,6 +120,29 @@ class Transform:
         words = {word for pair in _WORDS.findall(said) for word in pair if word}
         held = (frame[name].astype(str) for name in columns if name in frame.columns)
         return masked(said, Known(value for column in held for value in column[column.isin(words)].unique()))
+
+    def _require_names(self, names: list[str]) -> None:
+        """Refuse columns that SQL would take for one, and names that places have."""
+        seen: dict[str, str] = {}
+        for name in names:
+            if folded(name) in _RESERVED or name.startswith("!"):
+                raise self._mistake(
+                    f"{self._defined}it gives a column {name!r}, a name that is kept for this program",
+                    "name it otherwise",
+                )
+            if folded(name) in seen:
+                both = f"{seen[folded(name)]!r} and {name!r}" if seen[folded(name)] != name else f"{name!r} twice"
+                raise self._mistake(
+                    f"{self._defined}it gives columns that are one to SQL: {both}",
+                    "give each column once; the case of letters tells none apart",
+                )
+            seen[folded(name)] = name
+
+    @property
+    def _defined(self) -> str:
+        """`line 12: ` of the function, where Python knows it."""
+        code = getattr(inspect.unwrap(self._function), "__code__", None)
+        return f"line {code.co_firstlineno}: " if code is not None else ""
 
     def _mistake(self, what: str, hint: str) -> JobError:
         return JobError(f"transform {self._file.name}:{self._name}: {what}", hint=hint)

@@ -52,7 +52,8 @@ class JobMistakes(JobError):  # noqa: N818 - it is named for what it holds
         super().__init__("\n".join(told))
 
     def __str__(self) -> str:
-        return self.message  # each mistake at the start of its line, where editors look for it
+        """Return each mistake at the start of its line, where editors look for it; then what to do."""
+        return f"{self.message}\n  {self.hint}" if self.hint else self.message
 
 
 def place(path: Path, line: int | None, key: str) -> str:

@@ -13,6 +13,7 @@ from etl.errors import InputError, JobError
 from etl.source.chunk import Chunk, Limits, Unread, readable
 from etl.source.csv_block import Block, Dialect, parse_block
 from etl.source.csv_escape import parse_escaped
+from etl.source.csv_guess import columns_seen, likely, utf16
 from etl.source.csv_record import parse_record, sniff_delimiter
 from etl.source.inputs import Input
 from etl.source.lines import whole_lines
@@ -21,6 +22,7 @@ from etl.source.settings import SourceSettings
 from etl.source.streams import Read, filled, open_text
 
 _HEADER_BYTES = 1 << 20
+_GUESS_BYTES = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,15 @@ class CsvFile:
     def delimiter(self) -> str:
         """What stands between two fields; a comma in a file without a line."""
         return self._head.dialect.delimiter.decode() if self._head else ","
+
+    def seen(self) -> str:
+        """Say which columns the header has, and how else the file may be meant where its lines say so."""
+        with self._open() as read:
+            data = filled(read, _GUESS_BYTES)
+        position, lines = _skip_blank(data, *_skipped(data, self._settings.skip))
+        said = f"{self._item.shown}, line {lines + 1:,} has the columns {columns_seen(self._names)}"
+        guess = likely(data[position:].decode("utf-8", "replace"), self.delimiter, lines)
+        return f"{said} (cut at {self.delimiter!r}).\n  {guess}" if guess else f"{said}."
 
     def first_row(self) -> bytes:
         """Return the first record's text, without its line end."""
@@ -182,9 +193,11 @@ def _head(data: bytes, item: Input, settings: SourceSettings) -> _Head | None:
             _dialect(delimiter, len(settings.columns), settings), header_names(settings.columns), position, lines
         )
     if b"\0" in line:
+        raise _binary(data, item, lines + 1)
+    if len(data) >= _HEADER_BYTES and b"\n" not in data[position:]:
         raise InputError(
-            f"{item.shown}, line {lines + 1}: the header has NUL bytes; the file may be UTF-16 without a mark",
-            hint="Write `encoding: utf-16-le` (or utf-16-be) under `source:`.",
+            f"{item.shown}, line {lines + 1}: the header is longer than {_HEADER_BYTES >> 20} MB",
+            hint=f"It begins {readable(line)[:80]!r}. Is it a text file with a line end after its header?",
         )
     record = parse_record(data if data.endswith(b"\n") else data + b"\n", position, delimiter, _quote(settings))
     if not record.closed:
@@ -202,6 +215,20 @@ def _head(data: bytes, item: Input, settings: SourceSettings) -> _Head | None:
     end = min(record.end, len(data))
     return _Head(
         _dialect(delimiter, len(names), settings), names, end, lines + max(1, data.count(b"\n", position, end))
+    )
+
+
+def _binary(data: bytes, item: Input, line: int) -> InputError:
+    """Say what a header with NUL bytes may be."""
+    encoding = utf16(data)
+    if encoding is not None:
+        return InputError(
+            f"{item.shown}, line {line}: the header has NUL bytes; the file may be UTF-16 without a mark",
+            hint=f"Write `encoding: {encoding}` under `source:`.",
+        )
+    return InputError(
+        f"{item.shown}, line {line}: there are NUL bytes where the header should be; it is no CSV file",
+        hint="Does another file lie among the exports? Name the right ones in `source.path`, `exports/*.csv` say.",
     )
 
 

@@ -129,3 +129,22 @@ def test_its_errors_show_no_contact_and_what_else_is_wrong(tmp_path: Path, body:
     assert told in error.value.message
     assert "cust" not in error.value.message
     assert "clean.py:clean: line " in error.value.message
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("pd.concat([rows, rows[['sku']]], axis=1)", "'sku' twice"),
+        ("rows.assign(SKU=rows['sku'])", "'sku' and 'SKU'"),
+        ("rows.assign(_row=1)", "'_row', a name that is kept"),
+        ("rows.assign(_Ordinal=1)", "'_Ordinal', a name that is kept"),
+        ("rows.rename(columns={'sku': '!sku'})", "'!sku', a name that is kept"),
+    ],
+)
+def test_columns_that_are_one_or_that_places_have_are_a_mistake_with_its_line(
+    tmp_path: Path, given: str, told: str
+) -> None:
+    with pytest.raises(JobError) as error:
+        with_code(tmp_path, f"def clean(rows):\n    return {given}")
+    assert "clean.py:clean: line 3: it gives" in str(error.value)
+    assert told in str(error.value)
