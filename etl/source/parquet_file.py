@@ -15,6 +15,7 @@ from etl.source.chunk import BATCH_ROWS, Chunk, Ints
 from etl.source.conform import conform, plain
 from etl.source.inputs import Input
 from etl.source.names import Names
+from etl.source.parquet_pieces import batch_rows, pieces, repeating
 
 #: Bytes of all columns' buffers, about.
 _BUFFERS = 128 << 20
@@ -25,11 +26,13 @@ class ParquetFile:
 
     def __init__(self, item: Input, names: Names, rows: int = BATCH_ROWS) -> None:
         self._item = item
-        self._rows = rows
+        self._repeating: list[str] = []
         self._buffer = 1 << 20
         with self._open() as file:
             own = file.schema_arrow
             leaves = file.metadata.num_columns
+            self._repeating = repeating(file.metadata)
+            self._rows = batch_rows(file.metadata, rows)
             instants = _int96(file)
         # Each column being read has a buffer: many columns have small ones.
         self._buffer = max(1 << 20, min(item.origin.piece, _BUFFERS // max(leaves, 1)))
@@ -54,8 +57,9 @@ class ParquetFile:
         wanted = [i for i, name in enumerate(self.schema.names) if columns is None or name in columns]
         leaves = self._leaves(wanted)
         row = 1
-        with self._open() as file:
-            for batch in file.iter_batches(batch_size=self._rows, columns=leaves):
+        with self._open(self._repeating) as file:
+            batches = file.iter_batches(batch_size=self._rows, columns=leaves)
+            for batch in (piece for whole in batches for piece in pieces(whole)):
                 given = [batch.column(i if leaves is None else self._own[i]) for i in wanted]
                 arrays = [conform(array, self.schema.field(i).type) for i, array in zip(wanted, given, strict=True)]
                 schema = pa.schema([self.schema.field(i) for i in wanted])
@@ -74,17 +78,20 @@ class ParquetFile:
 
     def as_they_are(self, rows: Ints) -> Iterator[Chunk]:
         """Yield the rows of these numbers (sorted) in the file's own types; row groups without any are not read."""
-        with self._open() as file:
+        with self._open() as plain_file:
+            schema = plain_file.schema_arrow
+        with self._open(self._repeating) as file:
             first = 1
             for group in range(file.num_row_groups):
                 count = file.metadata.row_group(group).num_rows
                 if np.searchsorted(rows, first) < np.searchsorted(rows, first + count):
                     row = first
-                    for batch in file.iter_batches(batch_size=self._rows, row_groups=[group]):
+                    batches = file.iter_batches(batch_size=self._rows, row_groups=[group])
+                    for batch in (piece for whole in batches for piece in pieces(whole)):
                         found = rows[np.searchsorted(rows, row) : np.searchsorted(rows, row + batch.num_rows)]
                         if len(found):
                             taken = batch.take(pa.array(found - row))
-                            yield Chunk(pa.Table.from_batches([taken], file.schema_arrow), found)
+                            yield Chunk(pa.Table.from_batches([taken]).cast(schema), found)
                         row += batch.num_rows
                 first += count
 
@@ -93,14 +100,18 @@ class ParquetFile:
         return None if self._odd or len(wanted) == len(self._own) else [self._own[i] for i in wanted]
 
     @contextmanager
-    def _open(self) -> Iterator[parquet.ParquetFile]:
+    def _open(self, repeating: Sequence[str] = ()) -> Iterator[parquet.ParquetFile]:
         try:
             # Pages are read as they are needed (no pre_buffer), so a large row group does not stand in memory whole.
             # Microseconds for old int96 times: nanoseconds end in 2262.
             with (
                 self._item.arrow() as source,
                 parquet.ParquetFile(
-                    source, pre_buffer=False, buffer_size=self._buffer, coerce_int96_timestamp_unit="us"
+                    source,
+                    pre_buffer=False,
+                    buffer_size=self._buffer,
+                    coerce_int96_timestamp_unit="us",
+                    read_dictionary=list(repeating) or None,
                 ) as file,
             ):
                 yield file
