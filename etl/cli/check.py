@@ -10,6 +10,7 @@ import click
 from etl.cli.answer import answer, listed
 from etl.cli.options import DATE, JOB, JSON, SET, options
 from etl.errors import Exit, InputError
+from etl.flow.advice import doubts_of
 from etl.job.models import Job
 from etl.job.read import JobMistakes, read_job
 from etl.job.template import dated, parse_date, paths_use_date
@@ -27,8 +28,10 @@ def check(job_file: Path, overrides: tuple[str, ...], day: str | None, as_json: 
     """
     mistakes: JobMistakes | None = None
     seen, unread = "", None
+    notes: list[str] = []
     try:
         job = read_job(job_file, overrides)
+        notes = doubts_of(job)
         seen, unread = _check_expressions(job, day)
     except JobMistakes as found:
         mistakes = found
@@ -36,11 +39,13 @@ def check(job_file: Path, overrides: tuple[str, ...], day: str | None, as_json: 
     if as_json:
         all_of_them = listed(mistakes) if mistakes else []
         told = None if unread is None else {"reason": unread.message, "resume_at": None, "hint": unread.hint}
-        answer().give({"job": str(job_file), "mistakes": all_of_them, "stopped": told, "exit": int(code)})
+        answer().give(
+            {"job": str(job_file), "mistakes": all_of_them, "stopped": told, "notes": notes, "exit": int(code)}
+        )
     elif mistakes is not None:
         click.echo(str(mistakes), err=True)
     else:
-        click.echo(f"{job_file}: no mistakes ({seen})")
+        click.echo("\n".join([f"{job_file}: no mistakes ({seen})", *notes]))
         if unread is not None:
             click.echo(f"error: {unread}", err=True)
     return int(code)

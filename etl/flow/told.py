@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from etl.flow.advice import doubts_of
 from etl.job.models import Job
 from etl.report.books import Books
 
@@ -16,7 +17,7 @@ _OF_MATCHES = (
 def warnings_of(books: Books, job: Job, *, replay: bool = False) -> list[str]:
     """Return the warnings of a plan or run; a `replay` has a few rows, which few rules take."""
     delivery = job.delivery
-    found = [] if replay else _that_take_nothing(books, job)
+    found = [] if replay else [*doubts_of(job), *_that_take_nothing(books, job)]
     if (stale := books.filtered["stale"]) and delivery.method == "event" and delivery.stale == "stop":
         found.append(
             f"warning: {_events(stale)} of a day that was finished before {_are(stale)} older than delivery.max_age "

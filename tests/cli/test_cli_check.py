@@ -30,3 +30,11 @@ def test_a_format_of_times_without_a_directive_is_a_mistake(text: str, shop: Sho
     checked = shop.call("check")
     assert (checked.exit, shop.call("plan").exit) == (2, 2)
     assert "it has no %" in checked.json["mistakes"][0]["message"]
+
+
+def test_what_a_rule_gives_reason_to_doubt_is_a_note_of_check_and_plan(shop: Shop) -> None:
+    shop.write(pages(3))
+    shop.job = JOB.replace("events:\n", "events:\n  - {type: searchRequest, where: url = '/1', search: url}\n")
+    for command in ("check", "plan"):
+        assert any("has no `isFound`" in note for note in shop.call(command).json["notes"])
+    assert "has no `isFound`" in shop.call("check", as_json=False).out

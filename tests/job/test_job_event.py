@@ -112,6 +112,8 @@ def test_a_type_of_a_hundred_characters_is_allowed():
     [
         ("params: {email: x}", "is a locator"),
         ("params: {Email: x}", "is a locator"),
+        ("params: {Contact_Key: x}", "is a locator"),
+        ("params: {SMS: x}", "is a locator"),
         ("params: {currencyCode: x}", "write it beside `type`"),
         ("params: {product: x}", "write it beside `type`"),
         (f"params:\n  {'p' * 101}: x", "allows 100 characters"),
@@ -192,3 +194,9 @@ def test_an_events_own_time_takes_from_the_jobs_what_it_leaves_open():
 def test_a_wrong_zone_of_the_job_is_told_once():
     base = small(time="{column: t, zone: Nowhere}")
     assert set(mistakes(base.replace("page: {location: url}", "page: {location: url}\n    time: at"))) == {"time.zone"}
+
+
+@pytest.mark.parametrize("kind", ["orderCreated", "orderUpdated", "orderDelivered", "OrderCancelled"])
+def test_an_order_is_never_sent_as_a_type_of_ones_own(kind):
+    told = mistakes(event(f"type: {kind}\ncustom: true"))
+    assert "is a type of the API" in told["events[0].type"]
