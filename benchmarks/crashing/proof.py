@@ -19,6 +19,7 @@ from etl.sandbox.process import start_child
 _LONGEST = 3600.0
 _AGAIN, _GUARD = 75, 5
 _SHOWN = 5
+_OF_ONE_CALL = frozenset({"earlier", "seconds", "finished_before", "notes"})  # what two calls rightly say differently
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +157,7 @@ def _run_once_more(scene: Scene, last: dict[str, Any], proof: Proof) -> None:
         answer = call.json
     if code != proof.exit or answer is None:
         proof.problems.append(f"the call after the end ended with {code}, the run with {proof.exit}: {call.said}")
-    elif changed := [name for name in last if name not in ("earlier", "seconds") and last[name] != answer[name]]:
+    elif changed := [name for name in last if name not in _OF_ONE_CALL and last[name] != answer[name]]:
         proof.problems.append(f"the call after the end says other things of {', '.join(changed)}")
 
 
