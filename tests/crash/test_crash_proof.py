@@ -19,7 +19,8 @@ def test_after_kills_and_faults_each_body_arrived_in_turn_and_each_repeat_is_own
     # Many hang before they are recorded: each kill then catches events that the server does not have.
     trouble = TROUBLE if method == "event" else TROUBLE_OF_BATCHES
     faults = replace(trouble, seed=3, rate_hang_before=0.004)
-    setup = Setup(rows=3000, kills=4, seed=3, faults=faults, timeout=2.0, method=method, batch=13)
+    # Of this seed the kill while it plans comes early: a machine that has less to do by then plans no quicker than that.
+    setup = Setup(rows=3000, kills=4, seed=9, faults=faults, timeout=2.0, method=method, batch=13)
     proof = prove(setup, Scene(tmp_path))
     assert proof.problems == []
     phases = [death.phase for death in proof.deaths]
