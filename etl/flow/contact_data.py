@@ -56,7 +56,7 @@ class ContactData:
 
     def _in_unread(self, text: str) -> str:
         """Hide members of the names of contact data, and fields of a cut text that may be those of their columns."""
-        if '"' in text and ":" in text and self._member.search(text):
+        if text.lstrip().startswith(("{", "[")) or self._member.search(text):
             return self._member.sub(lambda found: f"{found[1]}***", text)
         names = Names(self._columns)
         at = [self._columns.index(c) for path in self._paths if (c := names.find(path[0])) is not None]

@@ -82,3 +82,4 @@ def test_a_text_that_could_not_be_read_hides_what_may_be_a_contact(job: Job) -> 
     of_csv = ContactData(job, ["sku", "Customer ID", "price"])
     assert of_csv.hidden("000242,u-4711,5,50") == "000242,***11,***,50"
     assert of_csv.hidden("000242;u-4711") == "***42;***11"
+    assert of_csv.hidden('{"message_id": "cut", "ts": 17636') == '{"message_id": "cut", "ts": 17636'
