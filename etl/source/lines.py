@@ -44,7 +44,11 @@ def whole_lines(read: Read, block: int, limit: int) -> Iterator[Lines]:
         if held > limit:
             yield Lines(b"".join(carry)[: KEPT_TEXT * 4], final=False, too_long=True)
             rest = _after_newline(read, block)
-            carry, held = [rest], len(rest)
+            # Whole lines go out at once: the line after them may be too long as well.
+            cut = rest.rfind(b"\n") + 1
+            if cut:
+                yield Lines(rest[:cut], final=False)
+            carry, held = [rest[cut:]], len(rest) - cut
 
 
 def _after_newline(read: Read, block: int) -> bytes:
