@@ -72,7 +72,7 @@ _OF_WHOLE = {
     Whole.NO_CONTACT: "The match has neither a locator nor a keyValue, and the API takes no such event. "
     "Map one under `contact` or `key_value`, or drop such matches with `filters: {anonymous: true}`.",
     Whole.TIME: "The time is missing or cannot be read. "
-    "Check `time.column`, and `time.format` where it is not ISO 8601 or an epoch.",
+    "Check `time.column`, and `time.format` where it is not ISO 8601 or an epoch; a zone by its name (`Europe/Kyiv`, `EET`) is not read.",
     Whole.FUTURE: "The time is more than 15 minutes ahead of now. Check `time.zone` and `time.format`.",
     Whole.TOO_LARGE: "The event is larger than the API takes: 20 KB. Map fewer or shorter fields.",
     Whole.NO_PRODUCTS: "The list of products is missing or empty. A cart that was emptied says so with `cleared`.",
