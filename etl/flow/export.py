@@ -165,7 +165,7 @@ def _writer(path: Path, source: Source | MendedSource) -> Iterator[_Writer]:
         else:
             stream = stack.enter_context(_text_file(path, file, UNENCODABLE))
             if source.format == "csv":
-                names = [name for name in file.schema.names if name not in MARKS]
+                names = [name for name in file.inside.names if name not in MARKS]
                 first = file.readers[0]
                 delimiter = first.delimiter if isinstance(first, CsvFile) else ","
                 yield _Csv(stream, names, delimiter, headed=file.settings.columns is None)
@@ -233,7 +233,7 @@ class _Parquet:
     def __init__(self, path: Path, source: Source) -> None:
         own = [reader.own_schema for reader in source.readers if isinstance(reader, ParquetFile)]
         alike = all(schema.equals(own[0]) for schema in own) and len(set(own[0].names)) == len(own[0].names)
-        self._schema = own[0].remove_metadata() if alike else source.schema
+        self._schema = own[0].remove_metadata() if alike else source.inside
         self._alike = alike
         kept = [field for field in self._schema if field.name not in MARKS]
         self._schema = pa.schema(kept)

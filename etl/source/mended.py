@@ -33,6 +33,7 @@ from etl.source.marks import (
     written,
 )
 from etl.source.originals import originals
+from etl.source.partitions import Partitions
 from etl.source.reader import Batch, Source, open_source
 from etl.source.settings import Format, SourceSettings
 from etl.tables import ELEMENT, ORDINAL, PLACE, ROW, RULES, is_open, opened
@@ -87,6 +88,7 @@ class MendedSource:
         self.notes: tuple[str, ...] = ()
         self.files = [*origin.files, self.inputs[0].shown]
         log = scratch / "lines.log" if origin.format == "access_log" else None
+        self._folders = Partitions(self.files, ["."])
         self._index, self.run = self._read_marks(log)
         self._rows = self._file if log is None else _open_log(log, origin, settings)
         self._is_log = log is not None
@@ -101,7 +103,7 @@ class MendedSource:
         rules = self._rules_of_lines() if self._is_log else None
         for batch in self._rows.batches():
             at = self._at(batch.table)
-            table = self._values(batch.table)
+            table = self._values(batch.table, self._index.file[at])
             elements = batch.table[ELEMENT].combine_chunks()
             if rules is None:
                 allowed = self._allowed(batch.table[RULE_MARK].combine_chunks(), elements, batch.table[ROW])
@@ -241,9 +243,17 @@ class MendedSource:
         schema = pa.schema([*fields, *more])
         return opened(schema) if is_open(own) else schema
 
-    def _values(self, table: pa.Table) -> pa.Table:
+    def _of_folders(self, name: str, files: npt.NDArray[np.int32]) -> pa.Array:
+        """Return a column that stands in the folders of the run's files: the mended rows themselves do not have it."""
+        known = pa.array([self._folders.value(file, name) for file in range(len(self.files))], pa.string())
+        return known.take(pa.array(np.where(files < 0, len(self.files) - 1, files)))
+
+    def _values(self, table: pa.Table, files: npt.NDArray[np.int32]) -> pa.Table:
         columns = []
         for field in self.schema:
+            if field.name in self._folders.names and field.name not in table.column_names:
+                columns.append(self._of_folders(field.name, files))
+                continue
             if field.name not in table.column_names:
                 columns.append(pa.nulls(table.num_rows, field.type))
                 continue
@@ -333,7 +343,8 @@ def _open(path: Path, fmt: Format, settings: SourceSettings) -> Source:
 def _opened(path: Path, fmt: Format, settings: SourceSettings) -> Source:
     # The export is written with quotes, from its first line on, whatever the input.
     given = replace(settings, paths=(str(path.absolute()),), format=fmt, log_format=None)
-    given = replace(given, quote='"', escape="", skip=0, null=settings.nulls)
+    # The columns in folders are those of the run's files, not of where the mended rows lie.
+    given = replace(given, quote='"', escape="", skip=0, null=settings.nulls, folders=False)
     if fmt == "access_log":
         return open_source(replace(given, format="csv", explode=None, delimiter=None, columns=None), path.parent)
     if fmt != "csv":
@@ -350,7 +361,9 @@ def _opened(path: Path, fmt: Format, settings: SourceSettings) -> Source:
 
 
 def _open_log(log: Path, origin: Origin, settings: SourceSettings) -> Source:
-    given = replace(settings, paths=(str(log),), format="access_log", log_format=origin.log_format, encoding="utf-8")
+    given = replace(
+        settings, paths=(str(log),), format="access_log", log_format=origin.log_format, encoding="utf-8", folders=False
+    )
     return open_source(given, log.parent)
 
 

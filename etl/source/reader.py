@@ -22,6 +22,7 @@ from etl.source.inputs import Input, find_inputs
 from etl.source.names import Names
 from etl.source.ndjson_file import open_ndjson
 from etl.source.parquet_file import ParquetFile
+from etl.source.partitions import Partitions
 from etl.source.settings import Format, SourceSettings
 from etl.source.streams import check_encoding
 from etl.tables import PLACE, hollow, is_hollow, opened
@@ -59,11 +60,14 @@ class Source:
         self.settings = settings
         self.inputs = inputs
         self.format = fmt
-        self.notes = (log.note,) if log is not None else ()
+        self.notes: tuple[str, ...] = (log.note,) if log is not None else ()
         self.log_format = _name_of(log, settings) if log is not None else None
         self.readers = files
         self._is_open = fmt == "ndjson" or (log is not None and log.keyed)
-        self._united = _united_schema(files)
+        own = _united_schema(files)
+        self._folders = Partitions(self.files if settings.folders else [], own.names)
+        self.notes += self._folders.notes()
+        self._united = pa.schema([*own, *(pa.field(name, pa.string()) for name in self._folders.names)])
         self._way = self._list_to_explode()
         schema = exploded_schema(self._united, self._way) if self._way else self._united
         self.schema = pa.schema([_settled(field) for field in schema])
@@ -81,6 +85,11 @@ class Source:
     def files(self) -> list[str]:
         """The files that places speak of, as they are shown."""
         return [item.shown for item in self.inputs]
+
+    @property
+    def inside(self) -> pa.Schema:
+        """The columns that stand in the files, without those of folders."""
+        return pa.schema([field for field in self.schema if field.name not in self._folders.names])
 
     def batches(self, columns: Sequence[str] | None = None) -> Iterator[Batch]:
         """Yield all rows in order, a bounded number at a time.
@@ -118,7 +127,12 @@ class Source:
     def _batches(
         self, chunk: Chunk, number: int, ordinal: int, wanted: Sequence[str], read: Sequence[str]
     ) -> Iterator[Batch]:
-        arrays = {name: self._column(chunk.table, name, number) for name in read}
+        arrays = {
+            name: self._folders.column(number, name, len(chunk.rows))
+            if name in self._folders.names
+            else self._column(chunk.table, name, number)
+            for name in read
+        }
         rows = chunk.rows
         counts = element_counts(arrays[self._way[0]], self._way[1:]) if self._way else np.ones(len(rows), np.int64)
         bad = np.array([item.row for item in chunk.unread], np.int64)

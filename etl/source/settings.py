@@ -21,6 +21,8 @@ class SourceSettings:
     Of CSV: `quote` is the character around fields, empty for none; `escape` the one before a character that is text, empty
     for none; None means that the job does not say. `null` are texts that mean null. `skip` is a number of lines above the
     header, or the text that such lines begin with.
+
+    `folders`: names of folders such as `country=UA` are columns.
     """
 
     paths: tuple[str, ...]
@@ -35,6 +37,7 @@ class SourceSettings:
     escape: str | None = None
     null: tuple[str, ...] | None = None
     skip: int | str = 0
+    folders: bool = True
 
     @property
     def nulls(self) -> tuple[str, ...]:
