@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import duckdb
 import numpy as np
@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from etl.source.chunk import Ints, Unread, is_text, readable
+from etl.source.json_repair import repaired
 from etl.source.lines import whole_lines
 from etl.source.streams import Read
 
@@ -34,12 +35,17 @@ class JsonLines:
     lines: pa.Array
     numbers: Ints
     unread: tuple[Unread, ...]
+    count: int = 1  # of all lines
+    glued: int | None = None  # the first line that stood with others on one line of the file
 
 
 def json_lines(
     connection: duckdb.DuckDBPyConnection, read: Read, file: int, block: int, limit: int
 ) -> Iterator[JsonLines]:
-    """Yield the lines of a file, block by block; blank ones are skipped, but counted."""
+    """Yield the lines of a file, block by block; blank ones are skipped, but counted.
+
+    Objects that stand on one line (`}{`) are lines of their own: each has a number, and those below count on from there.
+    """
     number = 1
     for lines in whole_lines(read, block, limit):
         if lines.too_long:
@@ -50,12 +56,14 @@ def json_lines(
             )
             number += 1
         elif lines.data:
-            count = lines.data.count(b"\n")
-            yield _sorted_out(connection, lines.data, file, number)
-            number += count
+            block_lines = _sorted_out(connection, lines.data, file, number)
+            yield block_lines
+            number += block_lines.count
 
 
-def _sorted_out(connection: duckdb.DuckDBPyConnection, data: bytes, file: int, number: int) -> JsonLines:
+def _sorted_out(
+    connection: duckdb.DuckDBPyConnection, data: bytes, file: int, number: int, *, again: bool = False
+) -> JsonLines:
     octets = np.frombuffer(data, np.uint8)
     offsets = np.concatenate((np.zeros(1, np.int64), np.flatnonzero(octets == 0x0A) + 1))
     count = len(offsets) - 1
@@ -80,6 +88,15 @@ def _sorted_out(connection: duckdb.DuckDBPyConnection, data: bytes, file: int, n
     sound &= _valid(connection, text)
     sound &= _usable(text)
     bad = np.flatnonzero(~sound & ~skipped)
+    if len(bad) and not again:
+        lines_of = {at: repaired(data[offsets[at] : offsets[at + 1]].rstrip(b"\r\n")) for at in bad.tolist()}
+        mended = {at: lines for at, lines in lines_of.items() if lines is not None}
+        if mended:
+            whole = _with(data, offsets, mended)
+            glued = next((at for at, lines in mended.items() if len(lines) > 1), None)
+            found = _sorted_out(connection, whole, file, number, again=True)
+            first = None if glued is None else number + glued + sum(len(mended[at]) - 1 for at in mended if at < glued)
+            return replace(found, glued=first)
     unread = tuple(
         Unread(
             file,
@@ -93,7 +110,18 @@ def _sorted_out(connection: duckdb.DuckDBPyConnection, data: bytes, file: int, n
     lines = text if sound.all() else text.filter(pa.array(sound))
     if b"NaN" in data or b"Infinity" in data:
         lines = _nan_to_null(lines)
-    return JsonLines(lines, numbers[sound], unread)
+    return JsonLines(lines, numbers[sound], unread, count)
+
+
+def _with(data: bytes, offsets: Ints, mended: dict[int, list[bytes]]) -> bytes:
+    """Return the data with other lines in place of some."""
+    parts: list[bytes] = []
+    end = 0
+    for at, lines in mended.items():
+        parts.append(data[end : offsets[at]])
+        parts.extend(line + b"\n" for line in lines)
+        end = int(offsets[at + 1])
+    return b"".join([*parts, data[end:]])
 
 
 def _nan_to_null(lines: pa.Array) -> pa.Array:

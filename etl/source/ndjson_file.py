@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -16,6 +17,7 @@ from etl.source.chunk import Chunk, Limits, Unread, readable
 from etl.source.conform import conform
 from etl.source.inputs import Input
 from etl.source.json_lines import JsonLines, ask, json_lines
+from etl.source.json_repair import repaired
 from etl.source.json_scan import scan
 from etl.source.json_sql import any_of, from_json, holds
 from etl.source.names import Names
@@ -26,6 +28,9 @@ from etl.sql import connect
 from etl.tables import hollow
 
 _MEMORY = "2GB"
+
+#: The first line of a JSON document over several lines, or of an array: `[`, `{`, `[ {`, `{"events": [`.
+_DOCUMENT = re.compile(rb"\[\s*(\{|$)|\{$|\{[^{}]*[\[{]$")
 
 
 class Plan:
@@ -53,6 +58,13 @@ class Plan:
         )
         empty = (holds(path, "json_type", "x = 'ARRAY'") for path in self.sometimes_empty if path[0] in wanted)
         return any_of([*odd, *other, *empty])
+
+
+def _is_object(line: bytes) -> bool:
+    try:
+        return isinstance(load(line.decode()), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _odd(shape: Shape, at: Path) -> Iterator[Path]:
@@ -128,6 +140,8 @@ class NdjsonFile:
         self._limits = limits
         self._connection = connection
         self._plan = Plan(Shape(fields={}))
+        #: The first row that stands with others on one line, once the lines have been read.
+        self.glued: int | None = None
         self.schema = pa.schema([])
 
     @contextmanager
@@ -148,7 +162,9 @@ class NdjsonFile:
     def blocks(self) -> Iterator[JsonLines]:
         """Yield the file's lines."""
         with self._open() as read:
-            yield from json_lines(self._connection, read, self._number, self._limits.block, self._limits.line)
+            for block in json_lines(self._connection, read, self._number, self._limits.block, self._limits.line):
+                self.glued = self.glued or block.glued
+                yield block
 
     def check(self) -> None:
         """Raise InputError for a file that is Parquet, or JSON but not an object a line: no line would be read."""
@@ -159,7 +175,7 @@ class NdjsonFile:
                 f"{self._item.shown} is a Parquet file, not NDJSON", hint="Write `format: parquet` under `source:`."
             )
         line = first.split(b"\n", 1)[0].rstrip()
-        if line in (b"[", b"{") or line.startswith(b"[{"):
+        if _DOCUMENT.match(line):
             raise InputError(
                 f"{self._item.shown} is one JSON document, not one object a line: it begins {readable(line)[:40]!r}",
                 hint="Turn it into lines: `jq -c '.[]' FILE > FILE.ndjson` for an array, `jq -c . FILE` for objects.",
@@ -171,7 +187,9 @@ class NdjsonFile:
             data = filled(read, 65_536)
             while b"\n" not in data.lstrip() and (more := filled(read, len(data))):
                 data += more
-        return data.lstrip().split(b"\n", 1)[0].rstrip()
+        line = data.lstrip().split(b"\n", 1)[0].rstrip()
+        parts = repaired(line) if b"{" in line[1:] else None
+        return parts[0] if parts is not None and len(parts) > 1 and not _is_object(line) else line
 
     def chunks(self, columns: Sequence[str] | None) -> Iterator[Chunk]:
         """Yield the rows with those of `columns` that any file has."""

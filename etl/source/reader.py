@@ -20,7 +20,7 @@ from etl.source.explode import element_counts, explode, exploded_schema, find_li
 from etl.source.formats import format_of
 from etl.source.inputs import Input, find_inputs
 from etl.source.names import Names
-from etl.source.ndjson_file import open_ndjson
+from etl.source.ndjson_file import NdjsonFile, open_ndjson
 from etl.source.parquet_file import ParquetFile
 from etl.source.partitions import Partitions
 from etl.source.settings import Format, SourceSettings
@@ -115,6 +115,11 @@ class Source:
         for item, file in zip(self.inputs, self.readers, strict=True):
             for kind, (count, line) in file.doubts.items() if isinstance(file, CsvFile) else ():
                 found.append(_DOUBTS[kind].format(place=f"{item.shown}:{line}", count=f"{count:,}"))
+            if isinstance(file, NdjsonFile) and file.glued is not None:
+                found.append(
+                    f"{item.shown}: several objects stand on one line, the first at {file.glued}: each is a row, and from there on "
+                    "the numbers of its rows count objects, not lines"
+                )
         return found
 
     def first_rows_hash(self, file: int) -> bytes:
