@@ -7,6 +7,8 @@ inputs), the row (a line number for text formats, counted from 1; a row number f
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pyarrow as pa
 
 FILE = "_file"
@@ -26,6 +28,12 @@ PLACE = pa.schema(
 
 #: The column of a batch that says which rules may take a row (their indices; null: all of them), where only some may: a mended row.
 RULES = "!rules"
+
+#: Prefix of a column that holds, as JSON, what the row itself has in a column whose type other rows of the input settle too.
+OWN = "!own:"
+#: What its metadata holds: the way to each field of the column (null: the elements of a list) that has another name than its key.
+RENAMED = b"renamed"
+Renamed = Mapping[tuple[str | None, ...], str]
 
 #: Prefix of the boolean columns by which a room says that a match is invalid; what follows is the reason.
 FAULT = "fault:"

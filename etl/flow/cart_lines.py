@@ -74,9 +74,10 @@ def mapped_lines(
         datetime.now(UTC),
         lookups=inputs.beside.tables(source),
         contacts=contact_lists(inputs.beside.contacts),
+        own=source.own,
         limited=isinstance(source, MendedSource),
     )
-    for number, batch in enumerate(source.batches()):
+    for number, batch in enumerate(source.batches(preparer.columns)):
         begun = preparer.begin(number, batch)
         yield from ((rule, lines) for rule, lines in preparer.prepare(begun).lines if rule in rules)
 

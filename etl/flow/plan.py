@@ -183,7 +183,7 @@ class _Planner:
         with told_with_columns(source):
             self.preparer = Preparer(
                 job, source.schema, self.files, self.first_rows, now, choice.only, lookups, contacts,
-                limited=choice.replay is not None, new=_is_new(checkpoint),
+                own=source.own, limited=choice.replay is not None, new=_is_new(checkpoint),
             )  # fmt: skip
         self.books.lookups = {name: {"rows": 0, "found": 0} for name in job.lookups}
 
@@ -198,7 +198,7 @@ class _Planner:
         ):
             staging.add_events(STAGED.empty_table())
             workers = [self.preparer, *(self.preparer.beside() for _ in range(worker_count() - 1))]
-            batches = starmap(self.preparer.begin, enumerate(self.source.batches()))
+            batches = starmap(self.preparer.begin, enumerate(self.source.batches(self.preparer.columns)))
             for prepared in side_by_side([worker.prepare for worker in workers], batches):
                 for rule, lines in prepared.lines:
                     staging.add_lines(rule, lines)

@@ -74,6 +74,9 @@ class Prepared:
                 self.invalid_reasons[found["values"]] += found["counts"]
 
 
+NO_OWN = pa.schema([])
+
+
 @dataclass(frozen=True, slots=True)
 class Begun:
     """A batch of the source, its number, and its rows as the job's `transform` gives them."""
@@ -97,24 +100,28 @@ class Preparer:
         lookups: Mapping[str, LookupInput] = MappingProxyType({}),
         contacts: ContactLists | None = None,
         *,
+        own: pa.Schema = NO_OWN,
         limited: bool = False,
         new: bool = False,
     ) -> None:
         """Compile the job for a source and read its lookups; raise JobMistakes, and InputError for a lookup's rows.
 
-        `first_rows` are the files' hashes in a job without time; `limited`: the batches say by RULES which rules may take a row;
-        `new`: the job has never run.
+        `first_rows` are the files' hashes in a job without time; `own` are the source's columns of each row's own JSON, which a
+        `transform` does not see; `limited`: the batches say by RULES which rules may take a row; `new`: the job has never run.
         """
         self._files = list(files)
         self._first_rows = first_rows
         # Without a column there is nothing to check expressions against: lines of NDJSON, all of them unreadable or empty.
         self._transform = Transform(job, schema) if job.transform and schema.names else None
-        seen = self._transform.schema if self._transform else schema
+        seen = self._transform.schema if self._transform else pa.schema([*schema, *own], metadata=schema.metadata)
         self._mapper = (
             Mapper(job, seen, now, only, lookups=lookups, contacts=contacts, limited=limited, new=new)
             if schema.names
             else None
         )
+        used = self._mapper.program.columns if self._mapper else ()
+        #: The columns that batches should have.
+        self.columns = (*schema.names, *(name for name in used if name in own.names and name not in schema.names))
         self._sql = connect(memory="300MB", threads=1)  # preparers work side by side instead
         self.shapes = tuple(shape_of(index, job) for index in range(len(job.events)))
 

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from etl.source.chunk import Unread
 from etl.sql import fetch, quote
-from etl.tables import ELEMENT, FILE, ORDINAL, PLACE, QUARANTINE, ROW, RULES
+from etl.tables import ELEMENT, FILE, ORDINAL, OWN, PLACE, QUARANTINE, ROW, RULES
 
 
 def unread_rows(unread: Sequence[Unread], files: Sequence[str]) -> pa.Table:
@@ -39,7 +39,7 @@ def invalid_matches(
 ) -> pa.Table:
     """Return the quarantine's rows for matches at `places`; their original values stand in `batch`, in the order of its ordinals."""
     at = np.searchsorted(batch[ORDINAL].to_numpy(), places[ORDINAL].to_numpy())
-    ours = [name for name in (*PLACE.names, RULES) if name in batch.column_names]
+    ours = [name for name in batch.column_names if name in (*PLACE.names, RULES) or name.startswith(OWN)]
     originals = batch.drop_columns(ours).take(pa.array(at))
     return invalid_lines(places, rule, reasons, _as_json(originals, connection), files)
 

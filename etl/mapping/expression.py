@@ -21,7 +21,7 @@ from etl.mapping import functions
 from etl.mapping.allowed import ALLOWED
 from etl.mapping.names import Names
 from etl.sql import folded, quote
-from etl.tables import is_open
+from etl.tables import Renamed, is_open
 
 Node = dict[str, Any]
 
@@ -104,6 +104,7 @@ class Scope:
 
     `lookups` are the columns of each lookup that is there, `later` the lookups that stand below. `open`: the rows have keys of their
     own, so a name that is not known may be one that no row of this input has. `fields` is what is known of the names of such rows.
+    `own` are the names beside which each row's own JSON stands, with their renamed fields.
     """
 
     columns: Names
@@ -112,6 +113,7 @@ class Scope:
     later: frozenset[str] = field(default_factory=frozenset)
     fields: Mapping[str, pa.Field] = field(default_factory=dict)
     open: bool = False
+    own: Mapping[str, Renamed] = field(default_factory=dict)
 
     def find(self, name: str) -> str | None:
         """Return the name that `name` stands for, or None."""
@@ -136,7 +138,12 @@ class Scope:
         fields = {other: one for other, one in self.fields.items() if folded(other) != folded(name)}
         if known is not None:
             fields[name] = known
-        return replace(self, others=self.others | {name}, fields=fields)
+        own = {other: renamed for other, renamed in self.own.items() if folded(other) != folded(name)}
+        return replace(self, others=self.others | {name}, fields=fields, own=own)
+
+    def owning(self, name: str, renamed: Renamed) -> Scope:
+        """Return this scope with a name beside which the row's own JSON stands."""
+        return replace(self, own={**self.own, name: renamed})
 
     def joined(self, lookup: str, columns: Names, known: pa.Field | None) -> Scope:
         """Return this scope with a lookup of these columns."""
@@ -319,6 +326,25 @@ def paths_in(text: str, connection: duckdb.DuckDBPyConnection) -> set[tuple[str,
             path = tuple(node["column_names"])
             found.add((*path, "") if len(path) == 1 and id(node) in tested else path)
     return found
+
+
+def path_in(text: str, connection: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
+    """Return the column and the fields below it that an expression is as a whole (`p.a`, `p['a']`); nothing for any other."""
+    try:
+        return _path(tree_of(text, connection))
+    except ExpressionError:
+        return ()
+
+
+def _path(node: Node) -> tuple[str, ...]:
+    if node["class"] == "COLUMN_REF":
+        return tuple(node["column_names"])
+    if node["type"] in ("ARRAY_EXTRACT", "STRUCT_EXTRACT"):
+        below, step = node["children"]
+        at = _path(below)
+        if at and step["class"] == "CONSTANT" and step["literal"]["kind"] == "STRING":
+            return (*at, step["literal"]["text"])
+    return ()
 
 
 def names_a_field(name: str, connection: duckdb.DuckDBPyConnection) -> bool:

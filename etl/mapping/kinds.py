@@ -85,7 +85,7 @@ def _without_nan(written: str) -> str:
 def _float_text(sql: str) -> str:
     return (
         f"CASE WHEN NOT isfinite({sql}) THEN NULL WHEN abs({sql}) <= 9007199254740992 AND {sql} = trunc({sql}) "
-        f"THEN CAST(TRY_CAST({sql} AS BIGINT) AS VARCHAR) ELSE CAST({sql} AS VARCHAR) END"
+        f"THEN CAST(TRY_CAST({sql} AS BIGINT) AS VARCHAR) ELSE regexp_replace(CAST(to_json({sql}) AS VARCHAR), '[.]0$', '') END"
     )
 
 

@@ -55,15 +55,19 @@ class Layers:
         """Keep the rows for which `condition` is true."""
         return Layers(f"SELECT * FROM ({self.sql}) WHERE {condition}", self.columns, self.fallible)
 
-    def unnest(self, items: str, item: str, position: str) -> Layers:
-        """Give one row for each element of the list column `items`: the element as `item`, its index from 0 as `position`."""
-        hidden = [column for column in self.columns if folded(column) in (folded(item), folded(position))]
+    def unnest(self, items: str, item: str, position: str, beside: Mapping[str, str]) -> Layers:
+        """Give one row for each element of the list column `items`: the element as `item`, its index from 0 as `position`.
+
+        `beside` are further columns, as SQL that unnests lists of the same length.
+        """
+        given = {folded(name) for name in (item, position, *beside)}
+        hidden = [column for column in self.columns if folded(column) in given]
         star = f"* EXCLUDE ({', '.join(map(quote, hidden))})" if hidden else "*"
         added = (
             f"unnest({quote(items)}) AS {quote(item)}, "
             f"CAST(generate_subscripts({quote(items)}, 1) - 1 AS INTEGER) AS {quote(position)}"
-        )
-        columns = (*(column for column in self.columns if column not in hidden), item, position)
+        ) + "".join(f", {sql} AS {quote(name)}" for name, sql in beside.items())
+        columns = (*(column for column in self.columns if column not in hidden), item, position, *beside)
         return Layers(f"SELECT {star}, {added} FROM ({self.sql})", columns, self.fallible)
 
     def evaluate(self, expressions: Mapping[str, Expression]) -> Layers:

@@ -26,16 +26,16 @@ def nested_json(sql: str, kind: str, leaf: Leaf) -> str:
 def _written(sql: str, kind: DuckDBPyType, leaf: Leaf, depth: int) -> str:
     match kind.id:
         case "struct":
-            return _struct(sql, _inside(kind), leaf, depth)
+            return _struct(sql, inside(kind), leaf, depth)
         case "list" | "array":
-            inner = _inside(kind)["child"]
+            inner = inside(kind)["child"]
             one = f"coalesce({_written(f'x{depth}', inner, leaf, depth + 1)}, 'null')"
             return (
                 f"'[' || array_to_string(list_transform(CAST({sql} AS {inner}[]), lambda x{depth}: {one}), ',') || ']'"
             )
         case "map":
             key = f"CAST(to_json(CAST(x{depth}.key AS VARCHAR)) AS VARCHAR)"
-            value = _written(f"x{depth}.value", _inside(kind)["value"], leaf, depth + 1)
+            value = _written(f"x{depth}.value", inside(kind)["value"], leaf, depth + 1)
             pairs = f"list_transform(map_entries({sql}), lambda x{depth}: {key} || ':' || {value})"
             listed = f"array_to_string(list_filter({pairs}, lambda x{depth}: x{depth} IS NOT NULL), ',')"
             return f"CASE WHEN {sql} IS NOT NULL THEN '{{' || {listed} || '}}' END"
@@ -51,6 +51,6 @@ def _struct(sql: str, fields: dict[str, DuckDBPyType], leaf: Leaf, depth: int) -
     return f"CASE WHEN {sql} IS NOT NULL THEN '{{' || concat_ws(',', {', '.join(parts)}) || '}}' END"
 
 
-def _inside(kind: DuckDBPyType) -> dict[str, DuckDBPyType]:
+def inside(kind: DuckDBPyType) -> dict[str, DuckDBPyType]:
     """The types inside of a type, by name; of a fixed list without its size."""
     return {name: inner for name, inner in kind.children if isinstance(inner, DuckDBPyType)}

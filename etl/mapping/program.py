@@ -6,8 +6,9 @@ falls out and which rules take it, one a rule that gives its matches, and one mo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 from types import MappingProxyType
 
 import duckdb
@@ -26,9 +27,10 @@ from etl.mapping.joins import BATCH, JoinProgram, compile_joins
 from etl.mapping.layers import Layers
 from etl.mapping.lookups import compile_tables, table_expressions
 from etl.mapping.names import Names
+from etl.mapping.own import OwnJson, item_of, own_elements, own_json, own_of, own_value
 from etl.mapping.time_reader import TimeReader
 from etl.sql import connect, literal, quote
-from etl.tables import FAULT, LOCATORS, PLACE, RULES
+from etl.tables import FAULT, LOCATORS, OWN, PLACE, RULES
 from schemas import TYPES, Field
 
 ITEM = "_item"  # index of the element of `each`
@@ -144,9 +146,12 @@ class _Compiler:
         self.limits = (pa.field(RULES, pa.list_(pa.int16())),) if limited else ()
         self.lookups = lookups
         self.connection = connection
-        self.names = Names(schema.names)
+        self.own = own_of(schema)
+        self.plain = pa.schema([f for f in schema if not f.name.startswith(OWN)], metadata=schema.metadata)
+        self.names = Names(self.plain.names)
         self.bind = Binder(job, connection, new=new)
         self.lists: dict[int, Expression] = {}  # `each`, by rule
+        self.own_lists: dict[int, OwnJson | None] = {}
         self.schema = schema
         functions.create(connection)
         ready.know_bots(connection, None)
@@ -158,14 +163,19 @@ class _Compiler:
         self.connection.register(BATCH, pa.schema([*PLACE, *self.schema, *placeholders]).empty_table())
         named = mentioned(self.names, texts.values(), self.connection)
         zone = job.time.zone if job.time else "UTC"
-        scope = scope_of(self.schema, later=frozenset(job.lookups))
+        scope = scope_of(self.plain, later=frozenset(job.lookups))
         columns = Columns("source", scope, named, self.bind, job.source.types, job.source.decimal, zone)
-        layers = columns.layers(BATCH, tuple(field.name for field in placeholders))
+        typed = {self.names.find(name) for name in job.source.types}
+        own = {name: renamed for name, renamed in self.own.items() if name in columns.used and name not in typed}
+        beside = tuple(f"{OWN}{name}" for name in own)
+        layers = columns.layers(BATCH, (*beside, *(field.name for field in placeholders)))
+        scope = replace(scope, own=own)
         for name, text in job.let.items():
             e = self.bind.expression(text, f"let.{name}", scope, layers)
             known = self._known(text, scope, layers)
-            layers = layers.evaluate({name: e})
-            scope = scope.plus(name, known)
+            same = self._own_json(text, scope, layers)
+            layers = layers.evaluate({name: e}).add({f"{OWN}{name}": same.sql} if same else {})
+            scope = scope.plus(name, known).owning(name, same.renamed) if same else scope.plus(name, known)
         joins, layers, scope = compile_joins(job, tables, texts, layers, scope, self.bind, self.connection)
         self._windows_need_time()
         unfiltered = layers
@@ -178,11 +188,14 @@ class _Compiler:
         agents = ready.agents_of(unfiltered, scope) if "bots" in self.job.row_filters else None
         rows = f"CREATE OR REPLACE TEMP TABLE {ROWS} AS {layers.sql}"
         absent = tuple(self.bind.absent)
-        return Program(columns.used, joins, agents, rows, tuple(self.job.row_filters), rules, absent)
+        return Program((*columns.used, *beside), joins, agents, rows, tuple(self.job.row_filters), rules, absent)
 
     def _known(self, text: str, scope: Scope, layers: Layers) -> pa.Field | None:
         """What is known of the value of an expression; nothing where there are mistakes."""
         return None if self.bind.mistakes else self.bind.known(text, scope, layers)
+
+    def _own_json(self, text: str, scope: Scope, layers: Layers) -> OwnJson | None:
+        return own_json(text, scope, partial(self.bind.kind_of, layers=layers), self.connection)
 
     def _windows_need_time(self) -> None:
         for rule in self.job.events:
@@ -211,6 +224,7 @@ class _Compiler:
                 wheres[f"!where.{index}"] = self.bind.boolean(rule.where, f"events[{index}].where", scope, layers)
             if rule.each is not None:
                 self.lists[index] = self.bind.list_of(rule.each, f"events[{index}].each", scope, layers)
+                self.own_lists[index] = self._own_json(rule.each, scope, layers)
         lists = {f"!each.{index}": each for index, each in self.lists.items()}
         layers = layers.evaluate({**wheres, **lists})
         counts: dict[str, str] = {}
@@ -242,16 +256,19 @@ class _Compiler:
         base = table.where(f"{quote(taken(index))} > 0")
         compiling = rows  # what the expressions are bound against while there is no table of rows
         if rule.each is not None:
-            base, compiling = (layers.unnest(f"!each.{index}", "item", _ITEM) for layers in (base, compiling))
+            own = self.own_lists[index]
+            beside = own_elements(own)
+            base, compiling = (layers.unnest(f"!each.{index}", "item", _ITEM, beside) for layers in (base, compiling))
             listed = self._known(rule.each, scope, rows)
             scope = scope.plus("item", element(listed))
+            scope = scope.owning("item", item_of(own)) if own else scope
         else:
             base, compiling = (layers.add({_ITEM: "CAST(NULL AS INTEGER)"}) for layers in (base, compiling))
         time = rule.time or self.job.time
         elements = None
         if rule.part_each is not None:
-            elements = self._elements(rule, base, _Statement(self.bind, at, scope, compiling))
-        values = _Statement(self.bind, at, scope, compiling)
+            elements = self._elements(rule, base, _Statement(self.bind, at, scope, compiling, self._own_json))
+        values = _Statement(self.bind, at, scope, compiling, self._own_json)
         self._bind_match(rule, values, time)
         matches = self._matches(index, rule, base, values, time)
         marks = None
@@ -273,7 +290,7 @@ class _Compiler:
         if index not in self.lists:
             return rows.add({_ITEM: "CAST(NULL AS INTEGER)"})
         rows = rows.add({each: f"CASE WHEN {rows.failure(each)} THEN [NULL] ELSE {quote(each)} END"})
-        return rows.unnest(each, "item", _ITEM)
+        return rows.unnest(each, "item", _ITEM, own_elements(self.own_lists[index]))
 
     def _bind_match(self, rule: EventRule, values: _Statement, time: Time | None) -> None:
         """Bind every expression of a match."""
@@ -355,9 +372,12 @@ class _Compiler:
         """The statement that gives the products of each row's list, one row an element."""
         values.add("products", rule.part_each or "", f"{values.at}.{rule.part_name}.each")
         listed = self._known(rule.part_each or "", values.scope, values.layers)
-        outer = base.evaluate(values.expressions).unnest("products", "item", _LINE)
-        compiling = values.layers.evaluate(values.expressions).unnest("products", "item", _LINE)
-        inner = _Statement(self.bind, values.at, values.scope.plus("item", element(listed)), compiling)
+        own = self._own_json(rule.part_each or "", values.scope, values.layers)
+        outer = base.evaluate(values.expressions).unnest("products", "item", _LINE, own_elements(own))
+        compiling = values.layers.evaluate(values.expressions).unnest("products", "item", _LINE, own_elements(own))
+        scope = values.scope.plus("item", element(listed))
+        scope = scope.owning("item", item_of(own)) if own else scope
+        inner = _Statement(self.bind, values.at, scope, compiling, self._own_json)
         self._bind_part(rule, inner)
         layers = outer.evaluate(inner.expressions).only([*PLACES, _ITEM, _LINE, *inner.expressions])
         columns, faults = self._cast(rule, inner)
@@ -387,6 +407,12 @@ class _Compiler:
             value = quote(name)
             wanted = fields[name].kind if name in fields else _kind_of_other(name)
             blank = name not in values.never_blank
+            if name in values.own:
+                made = own_value(value, wanted, self.job.source.decimal, identifies=_identifies(name))
+                columns[name] = made.value
+                if made.wrong is not None:
+                    faults[f"{name}.{made.fault}"] = made.wrong
+                continue
             if wanted in ("number", "flag"):
                 cast = (
                     kinds.number(value, kind, self.job.source.decimal, blank=blank)
@@ -412,8 +438,16 @@ class _Compiler:
 class _Statement:
     """Collects the expressions of one statement with their types."""
 
-    def __init__(self, bind: Binder, at: str, scope: Scope, layers: Layers) -> None:
-        self._bind, self.at, self.scope, self.layers = bind, at, scope, layers
+    def __init__(
+        self,
+        bind: Binder,
+        at: str,
+        scope: Scope,
+        layers: Layers,
+        own_json: Callable[[str, Scope, Layers], OwnJson | None],
+    ) -> None:
+        self._bind, self.at, self.scope, self.layers, self._own_json = bind, at, scope, layers, own_json
+        self.own: set[str] = set()  # those that are the row's own JSON
         self.expressions: dict[str, Expression] = {}
         self.kinds: dict[str, str] = {}
         self.never_blank: set[str] = set()  # columns of the source as they stand: their blank texts are null already
@@ -421,8 +455,9 @@ class _Statement:
 
     def only(self, prefixes: tuple[str, ...]) -> _Statement:
         """Return this with null in place of every other expression, of the same type."""
-        part = _Statement(self._bind, self.at, self.scope, self.layers)
+        part = _Statement(self._bind, self.at, self.scope, self.layers, self._own_json)
         part.is_part = True
+        part.own = self.own
         part.kinds = self.kinds
         part.never_blank = self.never_blank
         part.expressions = {
@@ -440,6 +475,11 @@ class _Statement:
         if e.is_name and not e.uses & self.scope.others:
             self.never_blank.add(name)
         self.kinds[name] = self._bind.kind_of(self.expressions[name].sql, self.layers)
+        own = self._own_json(text, self.scope, self.layers) if name not in (CLEARED, "products", "time") else None
+        if own is not None:
+            self.own.add(name)
+            self.expressions[name] = replace(e, sql=own.sql)
+            self.kinds[name] = "VARCHAR"
 
     def read_as_written(self, name: str) -> None:
         """Let a value that is a column of `source.types` be that column's text, where there is one; it fails where it failed."""

@@ -19,6 +19,7 @@ from etl.errors import InputError, JobError
 from etl.source.chunk import Chunk, Ints, Unread
 from etl.source.conform import conform, united
 from etl.source.inputs import Input
+from etl.source.json_own import own_fields
 from etl.source.marks import (
     ANY,
     FILE_MARK,
@@ -36,7 +37,7 @@ from etl.source.originals import originals
 from etl.source.partitions import Partitions
 from etl.source.reader import Batch, Source, open_source
 from etl.source.settings import Format, SourceSettings
-from etl.tables import ELEMENT, ORDINAL, PLACE, ROW, RULES, is_open, opened
+from etl.tables import ELEMENT, ORDINAL, PLACE, ROW, RULES, Renamed, is_open, opened
 
 #: What the rules of a row say that could not be read.
 _UNREAD = rf"^{ANY}: (ragged|utf8|too_long)$"
@@ -93,17 +94,21 @@ class MendedSource:
         self._rows = self._file if log is None else _open_log(log, origin, settings)
         self._is_log = log is not None
         self.schema = self._schema()
+        self.own = self._own()
 
     def first_rows_hash(self, file: int) -> bytes:
         """Return the hash of the first data row of a file of the run that refused the rows."""
         return self._origin.first_rows[file] if file < len(self._origin.first_rows) else b""
 
-    def batches(self) -> Iterator[Batch]:
-        """Yield the rows with their old places, ordered by them within a batch."""
+    def batches(self, columns: Sequence[str] | None = None) -> Iterator[Batch]:
+        """Yield the rows with their old places, ordered by them within a batch: all columns, and those of `own` among `columns`."""
+        own = [name for name in columns or () if name in self.own.names]
         rules = self._rules_of_lines() if self._is_log else None
-        for batch in self._rows.batches():
+        for batch in self._rows.batches([*self._rows.schema.names, *own]):
             at = self._at(batch.table)
             table = self._values(batch.table, self._index.file[at])
+            for name in own:
+                table = table.append_column(name, batch.table[name])
             elements = batch.table[ELEMENT].combine_chunks()
             if rules is None:
                 allowed = self._allowed(batch.table[RULE_MARK].combine_chunks(), elements, batch.table[ROW])
@@ -247,6 +252,17 @@ class MendedSource:
         """Return a column that stands in the folders of the run's files: the mended rows themselves do not have it."""
         known = pa.array([self._folders.value(file, name) for file in range(len(self.files))], pa.string())
         return known.take(pa.array(np.where(files < 0, len(self.files) - 1, files)))
+
+    def _own(self) -> pa.Schema:
+        """Return the columns of rows' own JSON: also where the refused run's other rows settled the type."""
+        here = self._rows.schema
+        if self.format != "ndjson":
+            return pa.schema([])
+        known = {field.name: field for field in self._rows.own}
+        others: dict[str, Renamed] = {
+            f.name: {} for f in self.schema if f.name in here.names and f.type != here.field(f.name).type
+        }
+        return pa.schema([*known.values(), *(field for field in own_fields(others) if field.name not in known)])
 
     def _values(self, table: pa.Table, files: npt.NDArray[np.int32]) -> pa.Table:
         columns = []

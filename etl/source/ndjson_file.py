@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,6 +17,7 @@ from etl.source.chunk import Chunk, Limits, Unread, readable
 from etl.source.conform import conform
 from etl.source.inputs import Input
 from etl.source.json_lines import JsonLines, ask, json_lines
+from etl.source.json_own import own_values
 from etl.source.json_repair import repaired
 from etl.source.json_scan import scan
 from etl.source.json_sql import any_of, from_json, holds
@@ -25,7 +26,7 @@ from etl.source.settings import SourceSettings
 from etl.source.shape import Path, Shape, load, paths, written
 from etl.source.streams import Read, filled, open_text
 from etl.sql import connect
-from etl.tables import hollow
+from etl.tables import OWN, Renamed, hollow
 
 _MEMORY = "2GB"
 
@@ -45,6 +46,10 @@ class Plan:
         keys = list(shape.fields or {})
         self.names = dict(zip(keys, Names().of_file([key or "column" for key in keys]), strict=True))
         self.odd = frozenset(_odd(shape, ()))
+        fields = shape.fields or {}
+        renamed = {name: dict(_renamings(fields[key])) for key, name in self.names.items()}
+        #: The columns of keys that hold values of several types or fields with other names than their keys: these.
+        self.own = {name: renamed[name] for key, name in self.names.items() if renamed[name] or fields[key].varies()}
         self.inexact = [path for path, at in paths(shape) if at.inexact()]
         self.sometimes_empty = [path for path, at in paths(shape) if at.sometimes_empty_list() and not at.is_text()]
         self.schema = pa.schema([_field(name, (shape.fields or {})[key]) for key, name in self.names.items()])
@@ -92,6 +97,18 @@ def _renamed(shape: Shape) -> pa.DataType:
     if shape.fields is not None:
         return pa.struct([_field(name, inner) for name, inner in _unique(shape.fields)])
     return pa.list_(_field("item", shape.items)) if shape.items is not None else shape.type()
+
+
+def _renamings(shape: Shape, at: Path = ()) -> Iterator[tuple[Path, str]]:
+    """Yield the way to each field that has another name than its key, and the key."""
+    if shape.is_text():
+        return
+    for (name, inner), key in zip(_unique(shape.fields or {}), shape.fields or {}, strict=True):
+        if name != key:
+            yield (*at, name), key
+        yield from _renamings(inner, (*at, name))
+    if shape.items is not None:
+        yield from _renamings(shape.items, (*at, None))
 
 
 def _unique(fields: dict[str, Shape]) -> list[tuple[str, Shape]]:
@@ -154,6 +171,11 @@ class NdjsonFile:
         """The column of each top key."""
         return self._plan.names
 
+    @property
+    def own(self) -> Mapping[str, Renamed]:
+        """The columns of which each row should also have its own JSON, with their fields that are not named as their keys."""
+        return self._plan.own
+
     def follow(self, plan: Plan) -> None:
         """Take the plan, known when all files have been scanned."""
         self._plan = plan
@@ -194,6 +216,7 @@ class NdjsonFile:
     def chunks(self, columns: Sequence[str] | None) -> Iterator[Chunk]:
         """Yield the rows with those of `columns` that any file has."""
         keys = [key for key, name in self._plan.names.items() if columns is None or name in columns]
+        own = [(key, f"{OWN}{name}") for key, name in self._plan.names.items() if f"{OWN}{name}" in (columns or ())]
         for block in self.blocks():
             table, lost = self._table(block.lines, keys)
             numbers, unread = block.numbers, block.unread
@@ -204,6 +227,9 @@ class NdjsonFile:
                 )
                 unread = tuple(sorted((*unread, *more), key=lambda item: item.row))
                 numbers = np.delete(numbers, lost)
+            lines = block.lines.take(pa.array(np.delete(np.arange(len(block.lines)), lost))) if lost else block.lines
+            for key, name in own:
+                table = table.append_column(name, own_values(self._connection, lines, key))
             if len(numbers) or unread:
                 yield Chunk(table, numbers, unread)
 

@@ -19,13 +19,14 @@ from etl.source.csv_file import CsvFile
 from etl.source.explode import element_counts, explode, exploded_schema, find_list, has_list, pieces
 from etl.source.formats import format_of
 from etl.source.inputs import Input, find_inputs
+from etl.source.json_own import exploded, own_fields
 from etl.source.names import Names
 from etl.source.ndjson_file import NdjsonFile, open_ndjson
 from etl.source.parquet_file import ParquetFile
 from etl.source.partitions import Partitions
 from etl.source.settings import Format, SourceSettings
 from etl.source.streams import check_encoding
-from etl.tables import PLACE, hollow, is_hollow, opened
+from etl.tables import OWN, PLACE, hollow, is_hollow, opened
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,8 @@ class Source:
     """A job's input, whatever its format; read it as often as needed.
 
     `inputs` are the files, in order; a place's `_file` is an index into them. `schema` has the columns of all files, by
-    name, without the place columns: known before any row is read. `settings` are the ones it was opened with (`decimal`
+    name, without the place columns: known before any row is read. `own` has the columns of each row's own JSON, beside
+    those whose types all rows settle: read where they are asked for. `settings` are the ones it was opened with (`decimal`
     is the mapping's). `format` is what the files are; `notes` are lines for people about what was found out of them.
     `log_format` names the format of logs as `source.log_format` takes it; `readers` read a file each.
     """
@@ -73,6 +75,7 @@ class Source:
         self.schema = pa.schema([_settled(field) for field in schema])
         if self._is_open:
             self.schema = opened(self.schema)
+        self.own = own_fields(files[0].own) if files and isinstance(files[0], NdjsonFile) else pa.schema([])
 
     def _list_to_explode(self) -> tuple[str, ...]:
         """Return the way to the list that is exploded; none where no row of this input has it, though another day's may."""
@@ -94,14 +97,16 @@ class Source:
     def batches(self, columns: Sequence[str] | None = None) -> Iterator[Batch]:
         """Yield all rows in order, a bounded number at a time.
 
-        `columns` are the ones wanted, in the schema's order (all when None); one that a file has not is null. Raises
-        InputError for a file that turns out damaged.
+        `columns` are the ones wanted, in the schema's order (all of it when None), then those of `own`; one that a file
+        has not is null. Raises InputError for a file that turns out damaged.
         """
-        unknown = [name for name in columns or () if name not in self.schema.names]
+        own = [name for name in columns or () if name.startswith(OWN)]
+        unknown = [name for name in columns or () if name.removeprefix(OWN) not in self.schema.names]
         if unknown:
             raise KeyError(f"no such columns in the source: {unknown}")
         wanted = [name for name in self.schema.names if columns is None or name in columns]
-        read = [name for name in self.schema.names if name in wanted or (self._way and name == self._way[0])]
+        read = [name for name in self.schema.names if name in wanted or (self._way and name == self._way[0])] + own
+        wanted += own
         ordinal = 0
         for number, file in enumerate(self.readers):
             for chunk in file.chunks(read):
@@ -157,7 +162,7 @@ class Source:
             yield Batch(self._table(arrays, wanted, number, none, none, none), chunk.unread)
 
     def _column(self, table: pa.Table, name: str, number: int) -> pa.Array:
-        kind = self._united.field(name).type
+        kind = pa.string() if name.startswith(OWN) else self._united.field(name).type
         if name not in table.column_names:
             return pa.nulls(table.num_rows, kind)
         column = table.column(name)
@@ -185,15 +190,19 @@ class Source:
         for name in wanted:
             array = arrays[name]
             if self._way:
-                array = column if name == self._way[0] else array.take(pa.array(source))
-            columns.append(conform(array, self.schema.field(name).type))
+                if name == OWN + self._way[0]:
+                    array = exploded(array, self._way[1:], counts)
+                else:
+                    array = column if name == self._way[0] else array.take(pa.array(source))
+            columns.append(array if name.startswith(OWN) else conform(array, self.schema.field(name).type))
         places = [
             pa.array(np.full(total, number, np.int32)),
             pa.array(rows[source]),
             elements,
             pa.array(ordinals, pa.int64()),
         ]
-        schema = pa.schema([*(self.schema.field(name) for name in wanted), *PLACE])
+        kinds = [pa.field(n, pa.string()) if n.startswith(OWN) else self.schema.field(n) for n in wanted]
+        schema = pa.schema([*kinds, *PLACE])
         return pa.Table.from_arrays([*columns, *places], schema=schema)
 
 

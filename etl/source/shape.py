@@ -70,6 +70,15 @@ class Shape:
             self.fields == {} and not self.scalars and not self.vast and (self.items is None or self.items.is_nothing())
         )
 
+    def varies(self) -> bool:
+        """Return whether a value here or below has a type that other rows, or nothing but its size, gave it."""
+        if self.sometimes_empty_list():
+            return True
+        if self.is_text():
+            return self.mixed() or self.vast or self.scalars != {"text"}
+        inside = [*(self.fields or {}).values(), *([self.items] if self.items is not None else [])]
+        return any(shape.varies() for shape in inside)
+
     def type(self) -> pa.DataType:
         """Return the Arrow type; null where only nulls were seen."""
         if self.is_text():
