@@ -62,21 +62,23 @@ class Binder:
     def expression(self, text: str, key: str, scope: Scope, layers: Layers) -> Expression:
         """Return an expression of any type; null in place of a mistake."""
         e = self._checked(text, key, scope, layers)
-        if e is not None and scope.open and self.kind_of(e.sql, layers) == '"NULL"':
+        if e is not None and (scope.open or scope.fields) and self.kind_of(e.sql, layers) == '"NULL"':
             return NULL
         return e or NULL
 
     def known(self, text: str, scope: Scope, layers: Layers) -> pa.Field | None:
-        """Return what is known of the value of an expression that is no mistake; None where nothing is."""
-        if not scope.fields:
+        """Return what is known of the value of an expression; None where nothing is, as of a mistake, which is noted elsewhere."""
+        if not scope.fields and not scope.open:
             return None
-        given, found = self._present(text, scope)
-        if found is not None:
-            return found
-        sql = parse(given, scope, self._connection).sql
-        kind = self.kind_of(sql, layers)
-        if kind == '"NULL"':
-            return NOTHING
+        try:
+            given, found = self._present(text, scope)
+            if found is not None:
+                return found
+            sql = parse(given, scope, self._connection).sql
+            if self.kind_of(sql, layers) == '"NULL"':
+                return NOTHING
+        except (ExpressionError, duckdb.Error):
+            return None
         return fetch(self._connection, f"SELECT {sql} AS v FROM {self._empty(layers)}").schema.field(0)
 
     def look_for(self, name: str, key: str, scope: Scope) -> bool:

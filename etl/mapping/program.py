@@ -172,7 +172,7 @@ class _Compiler:
         scope = replace(scope, own=own)
         for name, text in job.let.items():
             e = self.bind.expression(text, f"let.{name}", scope, layers)
-            known = self._known(text, scope, layers)
+            known = self.bind.known(text, scope, layers)
             same = self._own_json(text, scope, layers)
             layers = layers.evaluate({name: e}).add({f"{OWN}{name}": same.sql} if same else {})
             scope = scope.plus(name, known).owning(name, same.renamed) if same else scope.plus(name, known)
@@ -189,10 +189,6 @@ class _Compiler:
         rows = f"CREATE OR REPLACE TEMP TABLE {ROWS} AS {layers.sql}"
         absent = tuple(self.bind.absent)
         return Program((*columns.used, *beside), joins, agents, rows, tuple(self.job.row_filters), rules, absent)
-
-    def _known(self, text: str, scope: Scope, layers: Layers) -> pa.Field | None:
-        """What is known of the value of an expression; nothing where there are mistakes."""
-        return None if self.bind.mistakes else self.bind.known(text, scope, layers)
 
     def _own_json(self, text: str, scope: Scope, layers: Layers) -> OwnJson | None:
         return own_json(text, scope, partial(self.bind.kind_of, layers=layers), self.connection)
@@ -259,7 +255,7 @@ class _Compiler:
             own = self.own_lists[index]
             beside = own_elements(own)
             base, compiling = (layers.unnest(f"!each.{index}", "item", _ITEM, beside) for layers in (base, compiling))
-            listed = self._known(rule.each, scope, rows)
+            listed = self.bind.known(rule.each, scope, rows)
             scope = scope.plus("item", element(listed))
             scope = scope.owning("item", item_of(own)) if own else scope
         else:
@@ -371,7 +367,7 @@ class _Compiler:
     def _elements(self, rule: EventRule, base: Layers, values: _Statement) -> str:
         """The statement that gives the products of each row's list, one row an element."""
         values.add("products", rule.part_each or "", f"{values.at}.{rule.part_name}.each")
-        listed = self._known(rule.part_each or "", values.scope, values.layers)
+        listed = self.bind.known(rule.part_each or "", values.scope, values.layers)
         own = self._own_json(rule.part_each or "", values.scope, values.layers)
         outer = base.evaluate(values.expressions).unnest("products", "item", _LINE, own_elements(own))
         compiling = values.layers.evaluate(values.expressions).unnest("products", "item", _LINE, own_elements(own))
