@@ -24,6 +24,7 @@ from etl.mapping.expression import (
     tree_of,
 )
 from etl.mapping.layers import Layers
+from etl.mapping.spellings import refuse_two_spellings
 from etl.sql import fetch, quote
 from etl.tables import is_always_null
 
@@ -122,6 +123,7 @@ class Binder:
     def _checked(self, text: str, key: str, scope: Scope, layers: Layers) -> Expression | None:
         """Parse and bind one expression; a mistake is noted and None returned."""
         try:
+            refuse_two_spellings(text, scope, self._connection)
             given, _ = self._present(text, scope)
             e = parse(given, scope, self._connection)
             if not e.is_name:

@@ -309,6 +309,16 @@ def names_in(text: str, connection: duckdb.DuckDBPyConnection) -> set[str]:
     return {text, *(node["column_names"][0] for node, _ in nodes if node["class"] == "COLUMN_REF")}
 
 
+def dotted_names(text: str, connection: duckdb.DuckDBPyConnection) -> list[list[str]]:
+    """Return the names with dots (`user.id`) of an expression, each in its parts; nothing for a text that cannot be read."""
+    try:
+        nodes = list(_nodes(tree_of(text, connection)))
+    except ExpressionError:
+        return []
+    found = [(n["column_names"], bound) for n, bound in nodes if n["class"] == "COLUMN_REF"]
+    return [names for names, bound in found if len(names) > 1 and names[0].lower() not in bound]
+
+
 def paths_in(text: str, connection: duckdb.DuckDBPyConnection) -> set[tuple[str, ...]]:
     """Return the columns that an expression mentions, each with the fields taken of it: `crm.email` is ("crm", "email").
 
