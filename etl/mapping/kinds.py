@@ -173,6 +173,8 @@ def typed(sql: str, kind: str, to: str, decimal: str, zone: str) -> Cast:
     given = stripped(sql) if is_text(kind) else sql
     of_text = to == "timestamp" and is_text(kind)
     value = instants.local(given, zone) if of_text else _TYPES[to](given, is_text(kind), decimal)
+    if to == "text" and not is_text(kind):
+        value = text(sql, kind)
     return Cast(value, f"({given}) IS NOT NULL AND ({value}) IS NULL", "type")
 
 

@@ -175,3 +175,10 @@ def test_an_exploded_element_is_what_the_row_holds(tmp_path: Path) -> None:
     made = sorted(events(tmp_path, lines, head + job), key=lambda row: (row[0], str(row[-1])))
     values = [{p["name"]: p["value"] for p in json.loads(row[-1])["params"]}.get("p") for row in made]
     assert sorted(values, key=repr) == sorted([5, "5", "x", {}, None, None], key=repr)
+
+
+def test_a_column_typed_as_text_is_the_same_beside_rows_with_fractions(tmp_path: Path) -> None:
+    head = HEAD.replace('decimal: ","', "types: {p: text}")
+    lines = [f'{{"user":"u{n}","t":"2026-11-24T10:00:00Z","p":{value}}}' for n, value in enumerate(["5", "5.5", "7.0"])]
+    made = sorted(events(tmp_path, lines, head + WHOLE), key=str)
+    assert [json.loads(row[-1])["params"][-1]["value"] for row in made] == ["5", "5.5", "7"]
