@@ -35,6 +35,9 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
         "--replay", "replay_from", type=_FILE, metavar="FILE", help="Plan and post the rows of an export, mended."
     ),
     click.option(
+        "--accept-changes", is_flag=True, help="With --replay: contacts that differ from those refused are meant."
+    ),
+    click.option(
         "--resend",
         is_flag=True,
         help="With --dead-letters or --unknown: send these events once more, exactly as they are.",
@@ -54,6 +57,7 @@ def rejects(
     unknown: bool,
     export_to: Path | None,
     replay_from: Path | None,
+    accept_changes: bool,
     resend: bool,
     limit: int | None,
     overrides: tuple[str, ...],
@@ -66,6 +70,8 @@ def rejects(
     interrupted replay goes on with the same command.
     """
     _refuse_together(dead_letters, unknown, export_to, replay_from, resend)
+    if accept_changes and replay_from is None:
+        raise JobError("--accept-changes is for --replay", hint="say --replay FILE with it")
     job = read_job(job_file, overrides)
     date = None if day is None else parse_date(day, job.time.zone if job.time else "UTC")
     if run_id is not None and day is not None:
@@ -73,7 +79,9 @@ def rejects(
     if replay_from is not None:
         of = run_to_replay(job, state, replay_from, run_id)
         return posted(
-            lambda talk, stop: Replayer(job, of, replay_from, Options(state=state, limit=limit), talk, stop).run(),
+            lambda talk, stop: Replayer(
+                job, of, replay_from, Options(state=state, limit=limit), talk, stop, accept_changes=accept_changes
+            ).run(),
         )
     if resend:
         of = run_named(job, state, run_id, date)

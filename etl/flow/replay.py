@@ -19,6 +19,7 @@ from etl.delivery.post import StopFlag
 from etl.errors import Exit, GuardError
 from etl.files import create_private
 from etl.flow.beside import open_beside
+from etl.flow.changed_contacts import refuse_changed_contacts
 from etl.flow.inputs import JobInputs, settings_of, trial_mark
 from etl.flow.origin import copy_origin, read_origin
 from etl.flow.plan import Choice, Replay, appear, iso
@@ -42,9 +43,20 @@ def run_in(job: Job, run: RunRow, folder: Path, file: Path) -> str:
 class Replayer(Caller):
     """One call that replays a file of mended rows."""
 
-    def __init__(self, job: Job, of: RunRow, file: Path, options: Options, talk: Talk, stop: StopFlag) -> None:
+    def __init__(
+        self,
+        job: Job,
+        of: RunRow,
+        file: Path,
+        options: Options,
+        talk: Talk,
+        stop: StopFlag,
+        *,
+        accept_changes: bool = False,
+    ) -> None:
+        """Raises GuardError, once it runs, where the contacts of the file are others than those refused, unless `accept_changes`."""
         super().__init__(job, Choice(of.day, replay=Replay(of.name, file)), options, talk, stop)
-        self._of, self._file, self._held = of, file, ExitStack()
+        self._of, self._file, self._held, self._accept = of, file, ExitStack(), accept_changes
 
     def run(self) -> Summary:
         """Go on with an unfinished replay of the same run, then plan and post what the file holds more."""
@@ -64,6 +76,9 @@ class Replayer(Caller):
         origin = read_origin(self.place.run(self._of.name)).origin
         with self.breakable():
             source = MendedSource(self._file, origin, settings_of(self.job, self.choice.day), scratch)
+            quarantine = self.place.run(self._of.name) / "quarantine.parquet"
+            if not self._accept and quarantine.exists():
+                refuse_changed_contacts(self.job, source, quarantine)
             return JobInputs(source, open_beside(self.job, self.choice.day))
 
 
