@@ -221,7 +221,7 @@ class Coordinator:
             self._stopped = Stopped(
                 f"the API rejected {tally.rejected:,} of {tally.verdicts:,} events "
                 f"({tally.rejected / tally.verdicts:.1%}); delivery.max_rejected is {most:.1%}",
-                "what it said of each stands in the checkpoint (state 3); mend the job, or raise delivery.max_rejected",
+                "`clickreplay rejects JOB` shows what it said of each; mend the job, or raise delivery.max_rejected",
                 Exit.GUARD,
                 guard="max_rejected",
             )

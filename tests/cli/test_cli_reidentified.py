@@ -178,11 +178,12 @@ def test_history_after_the_live_run_of_the_same_rows_is_asked_in_the_same_way(sh
 
 
 def test_a_job_without_time_is_known_by_place_alone(shop: Shop, record: Records) -> None:
-    shop.job = shop.job.replace("time: {column: time, zone: UTC}\n", "").replace("job: small", "job: untimed")
+    shop.job = shop.job.replace("time: {column: time, zone: UTC}\n", "")
+    untimed = ("run", "--state", str(shop.folder / "untimed"))
     shop.write(pages(5))
-    assert shop.call("run").json["delivered"] == 5
+    assert shop.call(*untimed).json["delivered"] == 5
     shop.write(pages(5, user="other"))  # the list of another night: other people, the same pages
-    ended = shop.call("run")
+    ended = shop.call(*untimed)
     assert (ended.exit, ended.json["delivered"]) == (0, 5)
     shop.job = shop.job.replace("externalCustomerId: user", "externalCustomerId: upper(user)")
-    assert shop.call("run").json["guard"] == "reidentified"
+    assert shop.call(*untimed).json["guard"] == "reidentified"
