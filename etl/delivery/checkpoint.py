@@ -503,6 +503,10 @@ class Checkpoint:
 
     # Questions
 
+    def last_change(self, run: int) -> float:
+        """Return when something last became of an event of a run, in seconds since 1970; 0 where nothing has."""
+        return next(float(at or 0) for (at,) in self._rows("SELECT max(at) FROM events WHERE run = ?", run))
+
     def answers(self, run: int, seqs: Iterable[int] | None = None) -> int:
         """Return of how many events of a run (of `seqs` where given) it is kept what the API said."""
         some = "" if seqs is None else " AND seq IN (SELECT value FROM json_each(?))"

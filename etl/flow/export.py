@@ -58,6 +58,7 @@ class Exported:
     file: Path | None
     rows: int
     formulas: int = 0
+    purged: int = 0  # rows left out, since a purge has taken their person away
 
 
 def export(
@@ -75,8 +76,9 @@ def export(
             events = found.dead_places()
             inputs = JobInputs(source, open_beside(job, run.day) if len(events) else Beside())
             rows = found.rows(lines_of(job, run, read, inputs, events))
+            purged = found.purged()
         if rows.num_rows == 0:
-            return Exported(None, 0)
+            return Exported(None, 0, purged=purged)
         try:
             with replaced(file) as part, _writer(part, source) as writer:
                 for at in np.unique(rows["nth"].to_numpy()).tolist():
@@ -89,7 +91,7 @@ def export(
             formulas = writer.formulas if isinstance(writer, _Csv) else 0
         except OSError as error:
             raise JobError(f"{file} cannot be written: {error.strerror}", hint="name another file") from error
-    return Exported(file, rows.num_rows, formulas)
+    return Exported(file, rows.num_rows, formulas, purged)
 
 
 @contextmanager

@@ -37,7 +37,7 @@ def purge_old(job: Job, given: Path | None, age: timedelta, *, dry_run: bool) ->
 
 
 def purge_contacts(job: Job, given: Path | None, traces: Traces, *, dry_run: bool) -> Purged:
-    """Take persons out of all runs that are kept, and withdraw what is pending for them.
+    """Take persons out of all runs that are kept, and withdraw what is pending for them or holds an address or a phone of theirs.
 
     It can be repeated after a kill: what was found once and not yet taken is found again. Raises AgainError, JobError, StateError.
     """
@@ -93,7 +93,7 @@ class _Kept:
         if not self._outbox.exists():
             return 0, 0, 0
         with connect(memory="500MB", folder=self._passing, reads=[self._outbox.parent]) as sql:
-            seqs = events_of(self._outbox, self._traces.judge, sql)
+            seqs = events_of(self._outbox, self._traces.judge, self._traces.mentioned, sql)
         if not len(seqs):
             return 0, 0, 0
         run, checkpoint = self._run.run, self._checkpoint

@@ -16,6 +16,7 @@ from etl.delivery.checkpoint import Checkpoint, RunRow, Touched
 from etl.errors import JobError, StateError
 from etl.flow.state import Place
 from etl.job.models import Job
+from etl.outbox.forget import NO_BODY
 from etl.source.marks import ANY, SEPARATOR
 from etl.sql import connect, fetch, literal
 
@@ -132,8 +133,16 @@ class Rejected:
         return int(found[0]), int(found[1])
 
     def dead_places(self) -> pa.Table:
-        """The places of dead letters: `nth` (index of the file), row, element, rule, reason."""
-        return fetch(self._sql, "SELECT nth, row, element, rule, reason FROM dead")
+        """The places of dead letters: `nth` (index of the file), row, element, rule, reason. Those of purged persons are left out."""
+        return fetch(self._sql, f"SELECT nth, row, element, rule, reason FROM dead WHERE body <> '{NO_BODY}'")
+
+    def purged(self) -> int:
+        """How many rows are left out of `rows`, as a purge has taken their person away: the inputs would bring them back."""
+        found = self._sql.execute(
+            "SELECT count(*) FROM (SELECT file, row FROM refused WHERE original IS NULL UNION "
+            f"SELECT file, row FROM dead JOIN files USING (nth) WHERE body = '{NO_BODY}')"
+        ).fetchall()[0]
+        return int(found[0])
 
     def rows(self, more: pa.Table) -> pa.Table:
         """The rows to be mended, each once: `nth`, `row`, and `rules`, what RULE_MARK says; by place.
@@ -146,8 +155,8 @@ class Rejected:
             f"SELECT nth, row, string_agg(DISTINCT entry, '{SEPARATOR}' ORDER BY entry) AS rules FROM ("
             f"SELECT nth, row, {_ENTRY} AS entry FROM (SELECT nth, row, element, rule, type, "
             "array_to_string(list_sort(list_distinct(flatten(list(reasons)))), ', ') AS reason "
-            "FROM refused JOIN files USING (file) GROUP BY ALL) UNION ALL "
-            f"SELECT nth, row, {_ENTRY} FROM dead UNION ALL "
+            "FROM refused JOIN files USING (file) WHERE original IS NOT NULL GROUP BY ALL) UNION ALL "
+            f"SELECT nth, row, {_ENTRY} FROM dead WHERE body <> '{NO_BODY}' UNION ALL "
             f"SELECT nth, row, {_ENTRY} FROM (SELECT nth, row, NULL AS element, rule, type, reason FROM more JOIN rules USING (rule))"
             ") GROUP BY ALL ORDER BY nth, row",
         )

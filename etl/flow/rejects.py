@@ -55,7 +55,7 @@ def look(job: Job, folder: Path | None, asked: Asked, file: Path | None) -> Reje
         if file is not None:
             done = export(job, place, checkpoint, run, file, quarantine=asked.quarantine, dead=asked.dead)
             if done.file is not None:
-                exported, notes = (str(done.file), done.rows), _formulas(done.formulas)
+                exported, notes = (str(done.file), done.rows), [*_formulas(done.formulas), *_left_out(done.purged)]
         contacts = ContactData(job, columns)
         return Rejects(
             job=job.job,
@@ -124,6 +124,12 @@ def _example(one: Reason, contacts: ContactData) -> Example:
     return Example(
         one.reason, one.count, f"{one.file}:{one.row}{element}", rule, one.original and contacts.hidden(one.original)
     )
+
+
+def _left_out(count: int) -> list[str]:
+    if not count:
+        return []
+    return [f"{count:,} row{' is' if count == 1 else 's are'} left out: a purge has taken their person away"]
 
 
 def _formulas(count: int) -> list[str]:

@@ -26,15 +26,22 @@ from etl.sandbox.forget import forget
 _STAYS = frozenset({PURGED, "inputs.json", receipts.NAME})
 
 
-def remove_old(place: Place, checkpoint: Checkpoint, before: datetime, *, dry_run: bool = False) -> PurgedPlace:
+def remove_old(
+    place: Place, checkpoint: Checkpoint, before: datetime, *, dry_run: bool = False, unfinished: bool = False
+) -> PurgedPlace:
     """Take away the contact data of runs that ended before a moment, and of plans that were made before it and never posted.
 
-    Unfinished runs are left alone, and so is what an unfinished replay goes back to. A plan that is never posted has sent nothing: it
+    Unfinished runs are left alone, and so is what an unfinished replay goes back to; with `unfinished`, those of which nothing has
+    moved since that moment are abandoned: what is pending of them is withdrawn as `purged`.
+
+    A plan that is never posted has sent nothing: it
     is closed as abandoned. Of a run all goes, or it says that all is to go and the next call takes the rest: the mark in its folder
     comes first. Raises StateError.
     """
     runs: list[PurgedRun] = []
-    for run in _due(place, checkpoint, before):
+    for run in _due(place, checkpoint, before, unfinished=unfinished):
+        if run.state == "open" and not dry_run:
+            _withdraw(place, checkpoint, run)
         if not dry_run:
             # Until now a lost file of the ledger could be made again from its run's outbox.
             with storing(place):
@@ -49,29 +56,33 @@ def remove_old(place: Place, checkpoint: Checkpoint, before: datetime, *, dry_ru
     return PurgedPlace(str(place.destination), tuple(run for run in runs if run.anything), sandbox=arrived)
 
 
-def retire(place: Place, checkpoint: Checkpoint, before: datetime) -> int:
-    """Do what `keep` says at the end of a run, here and at the job's other destinations; return of how many runs data was removed.
+def retire(place: Place, checkpoint: Checkpoint, before: datetime) -> tuple[int, list[str]]:
+    """Do what `keep` says at the end of a call, here and at the job's other destinations.
+
+    Return of how many runs data was removed, and the names of those that were unfinished and are abandoned now.
 
     A destination at which another call is at work is left to that call. Raises StateError.
     """
-    done = [remove_old(place, checkpoint, before)]
+    done = [remove_old(place, checkpoint, before, unfinished=True)]
     for other in places(place.folder.parent):
         if other.folder != place.folder and other.exists:
             try:
                 with opened(other) as others:
-                    done.append(remove_old(other, others, before))
+                    done.append(remove_old(other, others, before, unfinished=True))
             except AgainError:
                 continue
-    return sum(len(one.runs) for one in done)
+    return sum(len(one.runs) for one in done), [run.run for one in done for run in one.runs if run.state == "open"]
 
 
-def _due(place: Place, checkpoint: Checkpoint, before: datetime) -> Iterator[RunRow]:
+def _due(place: Place, checkpoint: Checkpoint, before: datetime, *, unfinished: bool) -> Iterator[RunRow]:
     runs = checkpoint.runs()
-    needed = _needed(runs)
+    moved = {run.run: max(run.created, checkpoint.last_change(run.run)) for run in runs if run.state == "open"}
+    resting = {number for number, at in moved.items() if unfinished and at < before.timestamp()}
+    needed = _needed([run for run in runs if run.run not in resting], runs)
     for run in runs:
-        since = run.created if run.state == "planned" else run.ended
+        since = moved[run.run] if run.run in resting else run.created if run.state == "planned" else run.ended
         if (
-            run.state != "open"
+            (run.state != "open" or run.run in resting)
             and run.run not in needed
             and since is not None
             and since < before.timestamp()
@@ -80,12 +91,12 @@ def _due(place: Place, checkpoint: Checkpoint, before: datetime) -> Iterator[Run
             yield run
 
 
-def _needed(runs: Sequence[RunRow]) -> set[int]:
-    """The runs that an unfinished replay goes back to: the one that read the inputs, and all replays of its rejects."""
+def _needed(moving: Sequence[RunRow], runs: Sequence[RunRow]) -> set[int]:
+    """The runs that an unfinished replay (among `moving`) goes back to: the one that read the inputs, and all replays of its rejects."""
     roots: dict[int, int] = {}
     for run in runs:  # what is replayed is older
         roots[run.run] = run.run if run.of is None else roots[run.of]
-    busy = {roots[run.run] for run in runs if run.state == "open" and run.of is not None}
+    busy = {roots[run.run] for run in moving if run.state == "open" and run.of is not None}
     return {number for number, root in roots.items() if root in busy}
 
 
@@ -114,7 +125,7 @@ def _rows(file: Path) -> int:
 
 
 def _remove(place: Place, checkpoint: Checkpoint, run: RunRow) -> None:
-    if run.state == "planned":
+    if run.state in ("planned", "open"):
         _abandon(place, checkpoint, run)
     checkpoint.forget_answers(run.run)
     folder = place.run(run.name)
@@ -126,8 +137,14 @@ def _remove(place: Place, checkpoint: Checkpoint, run: RunRow) -> None:
     sync(folder)
 
 
+def _withdraw(place: Place, checkpoint: Checkpoint, run: RunRow) -> None:
+    """Take back what an unfinished run has pending: it is in no book as pending any more, and never sent."""
+    with storing(place):
+        checkpoint.withdraw(run.run, range(run.events), "purged", durable=True)
+
+
 def _abandon(place: Place, checkpoint: Checkpoint, plan: RunRow) -> None:
-    """Close a plan that nobody has posted: what is pending of it was never sent."""
+    """Close a plan that nobody has posted, or a run that rested for too long: what is pending of it was never sent."""
     books = books_of(place, checkpoint, plan).to_json() if place.has_outbox(plan.name) else plan.books
     checkpoint.update_run(plan.run, state="abandoned", exit=int(Exit.PARTIAL), books=books)
     ledger.merge(place, checkpoint, replace(plan, state="abandoned"))

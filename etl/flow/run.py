@@ -22,6 +22,7 @@ from etl.errors import (
     InputError,
     JobError,
     MissingInputError,
+    StateError,
 )
 from etl.flow import ledger, state
 from etl.flow.breakable import End, breakable, interrupted
@@ -184,7 +185,14 @@ class Caller:
     def run(self) -> Summary:
         """Go on with what is unfinished, then plan and post what is new; the runs of this call as one summary."""
         with self.opened() as checkpoint:
-            summary = self.run_in(checkpoint)
+            try:
+                summary = self.run_in(checkpoint)
+            except StateError:
+                raise  # what is in doubt is not cleared away
+            except ClickreplayError:
+                for line in self.retire(checkpoint):
+                    self.talk.say(line)
+                raise
             summary = replace(summary, notes=(*summary.notes, *self.retire(checkpoint)))
             return self.naming(checkpoint, summary)
 
@@ -281,7 +289,7 @@ class Caller:
     def retire(self, checkpoint: Checkpoint) -> list[str]:
         """Take away the contact data that is kept for long enough (`keep`); return lines for people. It never breaks a call."""
         try:
-            count = retire(self.place, checkpoint, datetime.now(UTC) - self.job.keep)
+            count, abandoned = retire(self.place, checkpoint, datetime.now(UTC) - self.job.keep)
         except (ClickreplayError, OSError) as error:
             said = error.message if isinstance(error, ClickreplayError) else str(error)
             return [f"warning: old contact data could not be removed: {said}"]
@@ -289,7 +297,12 @@ class Caller:
             return []
         days = f"{self.job.keep / timedelta(days=1):g} days"
         return [
-            f"contact data of {count:,} run{'' if count == 1 else 's'} from more than {days} ago was removed (`keep`)"
+            *(
+                f"warning: run {name} was unfinished and rested for more than {days} (`keep`): it is abandoned, and what it had pending "
+                "was never sent (`purged`)"
+                for name in abandoned
+            ),
+            f"contact data of {count:,} run{'' if count == 1 else 's'} from more than {days} ago was removed (`keep`)",
         ]
 
     def inputs(self) -> JobInputs:

@@ -37,8 +37,10 @@ class Traces:
             )
         self._lists = read_lists([pa.array(ids, pa.string())], None)
         forms = [form for one in dict.fromkeys(one.strip() for one in ids) for form in _forms(one)]
-        parts = (forms[start : start + _FORMS_AT_ONCE] for start in range(0, len(forms), _FORMS_AT_ONCE))
-        self._patterns = ["(?i)" + "|".join(part) for part in parts]
+        self._patterns = _joined(forms)
+        # An address or a phone is one person's wherever it stands; another number may be a product's in somebody else's event.
+        plain = [one for one in dict.fromkeys(one.strip() for one in ids) if "@" in one or _is_phone(one)]
+        self._mentions = _joined([form for one in plain for form in _forms(one)])
 
     def judge(self, events: pa.Table) -> npt.NDArray[np.bool_]:
         """Say of events (`key`, `contact.<locator>`) which are theirs."""
@@ -51,6 +53,13 @@ class Traces:
             found = pc.or_(found, pc.match_substring_regex(texts, pattern))
         return found
 
+    def mentioned(self, bodies: pa.ChunkedArray) -> npt.NDArray[np.bool_]:
+        """Say of bodies, whosever they are, which hold an e-mail address or a phone of theirs."""
+        found = np.zeros(len(bodies), dtype=bool)
+        for pattern in self._mentions:
+            found |= pc.fill_null(pc.match_substring_regex(bodies, pattern), False).to_numpy(zero_copy_only=False)
+        return found
+
     def judge_bodies(self, keys: Sequence[str], bodies: Sequence[str]) -> list[bool]:
         """Say of events, by keyValue and body, which are theirs."""
         with connect(memory="200MB") as sql:
@@ -59,7 +68,16 @@ class Traces:
             )
             sql.register("given", given)
             events = sql.sql(with_locators("FROM given", "n") + " ORDER BY n").to_arrow_table()
-        return [bool(one) for one in self.judge(events)]
+        return [bool(one) for one in self.judge(events) | self.mentioned(pa.array(bodies, pa.string()))]
+
+
+def _joined(forms: Sequence[str]) -> list[str]:
+    """Return patterns that find any of the forms, some forms each."""
+    return ["(?i)" + "|".join(forms[at : at + _FORMS_AT_ONCE]) for at in range(0, len(forms), _FORMS_AT_ONCE)]
+
+
+def _is_phone(one: str) -> bool:
+    return bool(_PHONE.fullmatch(one)) and len(re.sub(r"\D", "", one)) >= _DIGITS_OF_A_PHONE + 3
 
 
 def _forms(one: str) -> list[str]:

@@ -23,19 +23,22 @@ Seqs = npt.NDArray[np.int64]
 #: Says of events (`key`, `contact.<locator>`) which are the person's.
 Judge = Callable[[pa.Table], npt.NDArray[np.bool_]]
 
+#: Says of bodies which hold an id of the person.
+Mentioned = Callable[[pa.ChunkedArray], npt.NDArray[np.bool_]]
+
 #: What stands in the place of a body that was taken away; valid JSON, since bodies are read as such.
 NO_BODY = "{}"
 
 _BATCH = 65_536
 
 
-def events_of(outbox: Path, judge: Judge, connection: duckdb.DuckDBPyConnection) -> Seqs:
-    """Return, in order, the events of an outbox that are of the persons whom `judge` knows."""
+def events_of(outbox: Path, judge: Judge, mentioned: Mentioned, connection: duckdb.DuckDBPyConnection) -> Seqs:
+    """Return, in order, the events of an outbox that are of the persons whom `judge` knows, or whose body holds one (`mentioned`)."""
     rows = f"SELECT seq, key, body FROM read_parquet({literal(str(outbox))}) WHERE body <> '{NO_BODY}'"
     found = [np.empty(0, np.int64)]
-    for batch in connection.sql(with_locators(rows, "seq")).to_arrow_reader(_BATCH):
+    for batch in connection.sql(with_locators(rows, "seq", "body")).to_arrow_reader(_BATCH):
         events = pa.Table.from_batches([batch])
-        found.append(events["seq"].to_numpy()[judge(events)])
+        found.append(events["seq"].to_numpy()[judge(events) | mentioned(events["body"])])
     return np.sort(np.concatenate(found))
 
 

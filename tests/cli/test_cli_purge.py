@@ -549,3 +549,83 @@ def test_lines_that_a_replay_keeps_of_its_carts_go_with_the_person(people: Shop)
     _aged(people, 31)
     people.call("purge")
     assert _mentions(people, BOB)[BOB] == 0
+
+
+def _rested(shop: Shop, days: float) -> None:
+    """Make all runs older, and what last became of their events."""
+    _aged(shop, days)
+    for place in _places(shop):
+        with closing(sqlite3.connect(place / "checkpoint.sqlite")) as database, database:
+            database.execute("UPDATE events SET at = at - ?", (days * DAY,))
+
+
+def test_keep_acts_on_a_night_that_a_guard_stops(people: Shop) -> None:
+    people.call("run")
+    _aged(people, 31)
+    people.write([{"user": "u", "mail": "", "phone": "", "url": "/x", "time": "never"}] * 30, "broken.csv")
+    people.job = people.job.replace("90%", "1%")
+    ended = people.call("run")
+    assert (ended.exit, ended.json["guard"]) == (5, "max_invalid")
+    assert _files(people)["000001"] == {"purged.json", "inputs.json", "receipts.parquet"}
+
+
+def test_keep_acts_on_a_night_whose_input_is_missing(people: Shop) -> None:
+    people.call("run")
+    _aged(people, 31)
+    for file in people.folder.glob("*.csv"):
+        file.unlink()
+    ended = people.call("run")
+    assert ended.exit == 4
+    assert "contact data of 1 run" in ended.err
+    assert _files(people)["000001"] == {"purged.json", "inputs.json", "receipts.parquet"}
+
+
+def test_a_run_that_rested_for_longer_than_keep_is_abandoned_with_a_warning_and_what_it_sent_stays_known(
+    people: Shop, record: Records
+) -> None:
+    assert people.call("run", "--limit", "4").exit == 75
+    _rested(people, 31)
+    people.job = people.job.replace("location: url", "location: lower(url)")  # a changed mapping holds the run
+    ended = people.call("run")
+    assert ended.exit == 5
+    assert "was unfinished and rested for more than 30 days (`keep`): it is abandoned" in ended.err
+    (run,) = people.call("status").json["destinations"][0]["runs"]
+    assert (run["state"], run["delivered"], run["withdrawn"], run["pending"]) == ("abandoned", 4, 6, 0)
+    assert _files(people)["000001"] == {"purged.json", "inputs.json", "receipts.parquet"}
+    again = people.call("run")
+    assert (again.json["duplicate"], again.json["delivered"]) == ({"sent_before": 4}, 6)
+    assert record().accepted() == 10
+
+
+def test_an_unfinished_run_that_moved_within_keep_is_left_alone(people: Shop) -> None:
+    assert people.call("run", "--limit", "4").exit == 75
+    _aged(people, 31)
+    people.job = people.job.replace("location: url", "location: lower(url)")
+    assert "abandoned" not in people.call("run").err
+    (run,) = people.call("status").json["destinations"][0]["runs"]
+    assert (run["state"], run["pending"]) == ("open", 6)
+
+
+def test_a_person_goes_from_other_peoples_bodies_too(people: Shop, record: Records) -> None:
+    people.write(
+        [{**_visits(2)[1], "url": f"https://shop.example/r?friend={mail}"} for mail in ("ann%40example.com", BOB)]
+    )
+    people.call("run")
+    done = people.call("purge", "--contact", ANN)
+    (run,) = done.json["destinations"][0]["runs"]
+    assert run["events"] == 1
+    (file,) = (_place(people) / "runs").glob("000001-*/outbox.parquet")
+    bodies = pq.read_table(file)["body"].to_pylist()
+    assert not any("ann" in body for body in bodies)
+    assert sum(BOB in body for body in bodies) == 1
+
+
+def test_an_export_of_rejects_does_not_bring_a_purged_person_back(people: Shop) -> None:
+    people.call("run")
+    people.call("purge", "--contact", ANN, "--contact", "cust-0")
+    file = people.folder / "bad.txt"
+    told = people.call("rejects", "--export", str(file))
+    assert "1 row is left out: a purge has taken their person away" in told.err + str(told.json)
+    text = file.read_text()
+    assert BOB in text
+    assert "ann@" not in text.lower()
