@@ -6,6 +6,7 @@ columns that the job's `contact` and `key_value` read with what the quarantine h
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,15 @@ import pyarrow.parquet as pq
 
 from etl.errors import GuardError
 from etl.job.models import Job
-from etl.mapping.contact_paths import contact_paths
+from etl.mapping.expression import paths_in
 from etl.mapping.names import Names
 from etl.masking import masked_id
 from etl.source.mended import MendedSource
-from etl.sql import connect, literal, quote
+from etl.sql import connect, folded, literal, quote
 from etl.tables import FILE, ROW
 
+_WRAPPED = re.compile(r"(?is)(?:lower|upper|trim|ltrim|rtrim)\(((?:[^()]|\([^()]*\))*)\)")
+_NAME = re.compile(r"""[^()'+|*/,<>=-]+""")
 _OWN_FAULT = "^(contact\\.|key\\.|no_contact)"
 #: What a spreadsheet makes of a number that stands for a text: no zeros in front, an exponent, a point.
 _BY_SPREADSHEET = (
@@ -35,7 +38,7 @@ def refuse_changed_contacts(job: Job, source: MendedSource, quarantine: Path) ->
 
     Rows that were refused for their contact itself are left out: there the change is the mending. So are rows that had none.
     """
-    columns = [found for path in sorted(contact_paths(job)) if (found := _column(path, source.schema)) is not None]
+    columns = [found for path in sorted(_plain_paths(job)) if (found := _column(path, source.schema)) is not None]
     if not columns:
         return
     with connect(memory="300MB") as sql:
@@ -75,6 +78,28 @@ def _refusal(field: str, counts: tuple[int, int, int], example: dict[str, Any], 
         hint=f"export the rejects anew, and mend them with `{field}` read as text (in a spreadsheet: import the column as text). "
         "Where the new values are meant, say --accept-changes",
     )
+
+
+def _plain_paths(job: Job) -> set[tuple[str, ...]]:
+    """The columns that are a contact as they stand, but for case and blanks: of a URL that holds one, other parts may be mended."""
+    let = {folded(name): text for name, text in job.let.items()}
+    given = [(job.contact, job.key_value), *((rule.contact or {}, rule.key_value) for rule in job.events)]
+    texts = [text for contact, key in given for text in (*contact.values(), key) if text]
+    found: set[tuple[str, ...]] = set()
+    with duckdb.connect(":memory:") as sql:
+        for text in texts:
+            bare = _bare(text)
+            bare = _bare(let.get(folded(bare), bare))
+            if _NAME.fullmatch(bare):
+                found |= set(paths_in(bare, sql))
+    return found
+
+
+def _bare(text: str) -> str:
+    """Return an expression without the functions around it that change nothing but case and blanks."""
+    while (found := _WRAPPED.fullmatch(text.strip())) is not None:
+        text = found[1]
+    return text.strip()
 
 
 def _column(path: tuple[str, ...], schema: pa.Schema) -> tuple[str, tuple[str, ...]] | None:

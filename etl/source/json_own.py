@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
@@ -82,12 +83,17 @@ def _with(value: Any, way: tuple[str, ...], element: Any) -> Any:
     return {**value, way[0]: _with(value.get(way[0]), way[1:], element)}
 
 
+#: A control character as Python's json escapes it; SQL writes its digits in capitals. Escaped backslashes are passed over first.
+_ESCAPE = re.compile(r"\\(?:\\|u00[01][0-9a-f])")
+
+
 def _text(value: Any) -> str | None:
     sound = _sound(value)
     if sound is None:
         return None
     is_text = isinstance(sound, str) and not isinstance(sound, Number)
-    return json.dumps(sound, ensure_ascii=False) if is_text else written(sound)
+    text = json.dumps(sound, ensure_ascii=False) if is_text else written(sound)
+    return _ESCAPE.sub(lambda found: found[0].upper().replace("U", "u"), text)
 
 
 def _sound(value: Any) -> Any:
