@@ -68,10 +68,10 @@ def format_of(inputs: Sequence[Input], settings: SourceSettings) -> Format:
             # One line of one file decides for all of them: a rotated set is of one server.
             fmt = "access_log" if "access_log" in found or looks_like_log(item, settings.encoding) else None
         if fmt is None:
-            raise _untold(item)
+            raise _untold(item, inputs)
         found.setdefault(fmt, item.shown)
     if empty and "access_log" not in found:
-        raise _untold(empty[0])
+        raise _untold(empty[0], inputs)
     if len(found) > 1:
         listed = ", ".join(f"{fmt} ({shown})" for fmt, shown in found.items())
         raise JobError(
@@ -81,7 +81,7 @@ def format_of(inputs: Sequence[Input], settings: SourceSettings) -> Format:
     return next(iter(found))
 
 
-def _untold(item: Input) -> JobError | InputError:
+def _untold(item: Input, inputs: Sequence[Input]) -> JobError | InputError:
     found = _unfit(item)
     if found is not None and not found.archive:
         return found
@@ -89,8 +89,19 @@ def _untold(item: Input) -> JobError | InputError:
     hint = f"{found.hint} " if found is not None else ""
     return JobError(
         f"source.format: the name of {item.shown} does not tell its format{sure}",
-        hint=f"{hint}Write `format: csv`, `parquet`, `ndjson` or `access_log` under `source:`, or narrow `path`.",
+        hint=f"{hint}Write `format: csv`, `parquet`, `ndjson` or `access_log` under `source:`, or narrow `path`{_narrower(inputs)}.",
     )
+
+
+def _narrower(inputs: Sequence[Input]) -> str:
+    """Return words with a pattern that leaves the other files out, where an input has a name that tells its format."""
+    for item in inputs:
+        if format_of_name(item.name) is not None:
+            folder, slash, name = item.shown.rpartition("/")
+            suffixes = PurePath(name).suffixes
+            kept = suffixes[-2:] if suffixes[-1].lower() in (".gz", ".zst", ".bz2") else suffixes[-1:]
+            return f": `{folder}{slash}*{''.join(kept)}`"
+    return ""
 
 
 def _unfit(item: Input) -> UnfitError | None:

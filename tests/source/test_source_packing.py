@@ -105,3 +105,12 @@ def test_a_packing_that_is_cut_within_another_is_said(tmp_path: Path) -> None:
     inner = gzip.compress(TEXT)
     with pytest.raises(InputError, match="cut short"):
         read(tmp_path, gzip.compress(inner[:-5]))
+
+
+def test_a_file_beside_the_export_is_named_with_a_pattern_that_leaves_it_out(tmp_path: Path) -> None:
+    (tmp_path / "7f1c.csv.gz").write_bytes(gzip.compress(TEXT))
+    (tmp_path / "7f1c.csv.metadata").write_bytes(b"\x08\x01\x12")
+    settings = SourceSettings(paths=("*",))
+    with pytest.raises(JobError, match=r"7f1c\.csv\.metadata does not tell its format") as caught:
+        open_source(settings, tmp_path)
+    assert "narrow `path`: `*.csv.gz`" in str(caught.value)
