@@ -45,9 +45,8 @@ NUMBERS = st.one_of(
     st.integers(-(2**70), 2**70),
     st.sampled_from([2**53 + 1, 2**63 - 1, 2**63, -(2**63), 10**30]),
     st.floats(allow_nan=False, allow_infinity=False),
-    st.sampled_from(
-        [Decimal("1.50"), Decimal("5.0"), Decimal("1E+3"), Decimal("-0.0"), Decimal("1E-7"), Decimal("1E+400")]
-    ),
+    # Not 1e400: as a price it is `not_a_number` alone and `missing` in a column of several types, invalid in both.
+    st.sampled_from([Decimal("1.50"), Decimal("5.0"), Decimal("1E+3"), Decimal("-0.0"), Decimal("1E-7")]),
 )
 SCALARS = st.one_of(
     st.none(),
