@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from threading import Condition
 
 import numpy as np
 from numpy.typing import NDArray
+
+from etl.mapping.batch_turns import BatchTurns
 
 Numbers = NDArray[np.int64]
 #: What makes a column of times: its expression, its format, its zone.
@@ -79,17 +80,12 @@ class _Stretch:
         return replace(read, is_sorted=read.is_sorted and self.is_sorted and went_on, last=self.last, is_early=False)
 
 
-class Passages:
-    """Places the local times of an input that occur twice, batch by batch, whichever batch is mapped first.
-
-    Batches are numbered from 0 in the order of the input; every one that is begun must be said to have `ended`.
-    """
+class Passages(BatchTurns):
+    """Places the local times of an input that occur twice, batch by batch, whichever batch is mapped first."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._read: dict[tuple[Column, int], list[tuple[int, _Read | _Stretch]]] = {}
-        self._ended: set[int] = set()
-        self._below = 0  # all batches below this number have ended
-        self._news = Condition()
 
     def place(self, column: Column, batch: int, parts: Sequence[Times]) -> list[Numbers]:
         """Return the instants of each part. Waits for the batches before this one where a time occurs twice."""
@@ -106,15 +102,6 @@ class Passages:
             with self._news:
                 self._read.setdefault(key, []).append((batch, found))
         return np.split(placed, np.cumsum([len(part.file) for part in parts])[:-1])
-
-    def ended(self, batch: int) -> None:
-        """Say that a batch has no more to say."""
-        with self._news:
-            self._ended.add(batch)
-            while self._below in self._ended:
-                self._ended.remove(self._below)
-                self._below += 1
-            self._news.notify_all()
 
     def _before(self, key: tuple[Column, int], batch: int) -> _Read:
         """What is known of a file before a batch, and before what the batch itself has placed of it already."""
