@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 
 from etl.delivery.checkpoint import Checkpoint
 from etl.delivery.post import StopFlag
-from etl.errors import AgainError, ClickreplayError, Exit, GuardError, JobError, MissingInputError, StateError
+from etl.errors import AgainError, ClickreplayError, Exit, GuardError, JobError, MissingInputError
 from etl.flow import ledger
 from etl.flow.cost import costs
 from etl.flow.decide import Decision
@@ -66,14 +66,8 @@ class DaysCaller:
         first = self._caller(self._days[0])
         with ExitStack() as held:
             checkpoint = held.enter_context(first.opened())
-            try:
+            with first.retiring(checkpoint):
                 earlier, ended = self._go_on_with_earlier(first, checkpoint)
-            except StateError:
-                raise
-            except ClickreplayError:
-                for line in first.retire(checkpoint):
-                    self._say(line)
-                raise
             self._left = first.left
             for day in self._days if ended else ():
                 if self._stop.requested:

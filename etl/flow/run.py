@@ -185,14 +185,8 @@ class Caller:
     def run(self) -> Summary:
         """Go on with what is unfinished, then plan and post what is new; the runs of this call as one summary."""
         with self.opened() as checkpoint:
-            try:
+            with self.retiring(checkpoint):
                 summary = self.run_in(checkpoint)
-            except StateError:
-                raise  # what is in doubt is not cleared away
-            except ClickreplayError:
-                for line in self.retire(checkpoint):
-                    self.talk.say(line)
-                raise
             summary = replace(summary, notes=(*summary.notes, *self.retire(checkpoint)))
             return self.naming(checkpoint, summary)
 
@@ -285,6 +279,18 @@ class Caller:
         wait = self.options.wait
         with opened_in_turn(self.place, wait, self.stop) if wait else opened(self.place) as checkpoint:
             yield checkpoint
+
+    @contextmanager
+    def retiring(self, checkpoint: Checkpoint) -> Iterator[None]:
+        """Do what `keep` says also where a call fails, but not where the state itself is in doubt."""
+        try:
+            yield
+        except StateError:
+            raise
+        except ClickreplayError:
+            for line in self.retire(checkpoint):
+                self.talk.say(line)
+            raise
 
     def retire(self, checkpoint: Checkpoint) -> list[str]:
         """Take away the contact data that is kept for long enough (`keep`); return lines for people. It never breaks a call."""
