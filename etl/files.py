@@ -14,7 +14,7 @@ PRIVATE, PUBLIC = 0o600, 0o644
 
 @contextmanager
 def replaced(file: Path, mode: int = PRIVATE) -> Iterator[Path]:
-    """Give a new file beside `file`, of a name that nobody foresees; it takes the place of `file` when all went well.
+    """Give a new file beside `file`, with a random name; it takes the place of `file` when all went well.
 
     What was written is on the disk then. Otherwise the new file is removed and `file` stays as it was.
     """

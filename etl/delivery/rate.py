@@ -18,7 +18,7 @@ from etl.delivery.settings import Bulk
 _CATCH_UP = 0.05
 _GLANCE = 0.02  # seconds until the next look, while requests wait for their connections
 _ON_THE_WAY = 0.02  # seconds by which ten seconds of requests may move together on their way to the server
-_COUNTED = 1e5  # requests a second from which on nobody counts
+_COUNTED = 1e5  # requests a second: a rate above it needs no counting
 
 _FEW = 0.04  # a share of refusals that changes nothing
 _NOISE = 0.015  # a share of refusals that says nothing

@@ -1,4 +1,4 @@
-"""Work that a signal or a lack of memory breaks off: planning, of which nothing is recorded until it is done.
+"""Breaks planning off at a signal or for lack of memory: it records nothing until it is done.
 
 A thread watches. At the first signal, or when too much memory is held, it interrupts every statement of DuckDB until the work
 ends with the reason. Work that does not end within the patience, or that a second signal asks to end, ends with the process:
